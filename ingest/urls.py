@@ -1,0 +1,5 @@
+"""The native ingest API."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,86 @@
+"""Who: the project that calls belong to, the keys that may write to it, the people it writes to, and what was done."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from django.db import models
+
+
+class Project(models.Model):
+    """One product or team. Every stored row belongs to exactly one project."""
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # The fully loaded cost of a call adds these to the provider's price.
+    infra_nanousd_per_request = models.BigIntegerField(
+        default=0, validators=[MinValueValidator(0)], help_text="Own infrastructure, in nano-dollars per request."
+    )
+    infra_nanousd_per_token = models.BigIntegerField(
+        default=0, validators=[MinValueValidator(0)], help_text="Own infrastructure, in nano-dollars per token."
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IngestKey(models.Model):
+    """A key that may write events to one project and one environment. Only a digest of its secret is kept."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="ingest_keys")
+    environment = models.CharField(max_length=64, default="production")
+    label = models.CharField(max_length=120, blank=True, help_text="Where this key is used.")
+    key_id = models.CharField(max_length=10, unique=True, editable=False, help_text="The public part; safe to write down.")
+    digest = models.BinaryField(max_length=32, editable=False, help_text="SHA-256 of the secret part.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="UTC; empty means the key does not expire.")
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False, help_text="To the minute.")
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["project", "-created_at"], name="ingestkey_project")]
+
+    def __str__(self) -> str:
+        return f"llv_ing_{self.key_id}_…"
+
+    def is_live(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+class Recipient(models.Model):
+    """A person or list that alert mails go to."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="recipients")
+    name = models.CharField(max_length=120, blank=True)
+    email = models.EmailField()
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["email"]
+        constraints = [models.UniqueConstraint(fields=["project", "email"], name="recipient_once_per_project")]
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>" if self.name else self.email
+
+
+class AuditEvent(models.Model):
+    """Something a person did that must stay answerable: reading a prompt, making a key. Never changed, never bodies."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
+    action = models.CharField(max_length=64, help_text="verb.noun, for example read.body or create.key")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True)
+    target = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [models.Index(fields=["project", "-at"], name="audit_project")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.action} {self.target}"
