@@ -1,0 +1,26 @@
+"""Prints the URL of a PostgreSQL server of this machine that tests may make databases in; nothing when there is none."""
+
+import os
+
+import psycopg
+
+CANDIDATES = (
+    "postgres://postgres@127.0.0.1:5432/postgres",
+    "postgres:///postgres?host=/var/run/postgresql",
+)
+
+
+def find() -> str:
+    for url in filter(None, (os.environ.get("SYSTEM_DATABASE_URL"), *CANDIDATES)):
+        try:
+            with psycopg.connect(url, connect_timeout=2) as connection:
+                row = connection.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = user").fetchone()
+        except psycopg.Error:
+            continue
+        if row and row[0] and connection.info.server_version >= 150_000:
+            return url
+    return ""
+
+
+if __name__ == "__main__":
+    print(find())  # noqa: T201 - this is what the Makefile reads
