@@ -1,4 +1,4 @@
-"""What every test may ask for: a database on the embedded server, the services at hand, storage left as it was found."""
+"""What every test may ask for: a database, the services at hand, and storage left as it was found."""
 
 import os
 from collections.abc import Iterator

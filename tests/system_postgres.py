@@ -1,4 +1,4 @@
-"""Prints the URL of a PostgreSQL server of this machine that tests may make databases in; nothing when there is none."""
+"""Prints the URL of a PostgreSQL server of this machine that tests may use; nothing when there is none."""
 
 import os
 
