@@ -1,0 +1,164 @@
+"""What a call consumed: the provider's usage object as counts that can be stored and priced.
+
+Pure. The traps of the usage object are listed in docs/prices.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+# The widths of the columns the counts are stored in.
+MOST_TOKENS: Final = 2_147_483_647
+MOST_SEARCHES: Final = 32_767
+
+# The provider's top-level counts leave these iterations out; the others are already in them.
+_UNCOUNTED_ITERATIONS: Final = frozenset({"compaction", "advisor_message"})
+
+
+class UsageError(ValueError):
+    """A usage object that cannot be read; `field` is its path inside the usage object, `reason` says what is wrong."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """What one call consumed, in tokens. The five token counts are additive: none contains another.
+
+    `parts` is filled only when iterations are billed apart (compaction, advisor); the counts above are then their sum.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    web_searches: int = 0
+    batch: bool = False
+    fast: bool = False
+    us_only: bool = False
+    priority: bool = False
+    parts: tuple["Part", ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True, gc=False):
+    """The share of a call that is priced by itself; without a model of its own it is the call's model."""
+
+    model: str | None
+    usage: Usage
+
+
+def read_usage(raw: Mapping[str, Any]) -> Usage:
+    """The provider's usage object as counts; raises UsageError naming the field. Missing and null counts are 0.
+
+    Streamed usage must be merged by the client before (the counts are cumulative). Thinking tokens are part of
+    `output_tokens` already and are not added.
+    """
+    tools = raw.get("server_tool_use")
+    batch, priority = raw.get("service_tier") == "batch", raw.get("service_tier") == "priority"
+    write_5m, write_1h = _cache_writes(raw)
+    usage = Usage(
+        _count(raw, "input_tokens"),
+        _count(raw, "output_tokens"),
+        _count(raw, "cache_read_input_tokens"),
+        write_5m,
+        write_1h,
+        0 if tools is None else _count(_object(tools, "server_tool_use"), "web_search_requests", MOST_SEARCHES),
+        batch,
+        raw.get("speed") == "fast",
+        raw.get("inference_geo") == "us",
+        priority,
+    )
+    iterations = raw.get("iterations")
+    return usage if iterations is None else _with_iterations(usage, iterations)
+
+
+def _cache_writes(raw: Mapping[str, Any]) -> tuple[int, int]:
+    """Tokens written for 5 minutes and for 1 hour. What the split does not explain counts as 5 minutes.
+
+    The split may be missing or older than the sum: the last message of a stream repeats only the sum.
+    """
+    total = _count(raw, "cache_creation_input_tokens")
+    split = raw.get("cache_creation")
+    if split is None:
+        return total, 0
+    split = _object(split, "cache_creation")
+    short, long = _count(split, "ephemeral_5m_input_tokens"), _count(split, "ephemeral_1h_input_tokens")
+    return max(short, total - long), long
+
+
+def _with_iterations(usage: Usage, iterations: object) -> Usage:
+    """Adds the iterations that the top-level counts leave out. Each is priced by itself: its own cliff, its model."""
+    if not isinstance(iterations, list):
+        raise UsageError("iterations", "must be a list")
+    parts = [Part(None, usage)]
+    for number, found in enumerate(iterations):
+        iteration = _object(found, f"iterations[{number}]")
+        if iteration.get("type") not in _UNCOUNTED_ITERATIONS:
+            continue
+        model = iteration.get("model")
+        if model is not None and not isinstance(model, str):
+            raise UsageError(f"iterations[{number}].model", "must be a string")
+        write_5m, write_1h = _cache_writes(iteration)
+        parts.append(
+            Part(
+                model,
+                Usage(
+                    _count(iteration, "input_tokens"),
+                    _count(iteration, "output_tokens"),
+                    _count(iteration, "cache_read_input_tokens"),
+                    write_5m,
+                    write_1h,
+                    batch=usage.batch,
+                    # `speed` is that of the model that was asked; an advisor answers at the standard one.
+                    fast=usage.fast and model is None,
+                    us_only=usage.us_only,
+                    priority=usage.priority,
+                ),
+            )
+        )
+    return usage if len(parts) == 1 else _total(usage, tuple(parts))
+
+
+def _total(usage: Usage, parts: tuple[Part, ...]) -> Usage:
+    total = msgspec.structs.replace(
+        usage,
+        input_tokens=sum(part.usage.input_tokens for part in parts),
+        output_tokens=sum(part.usage.output_tokens for part in parts),
+        cache_read_tokens=sum(part.usage.cache_read_tokens for part in parts),
+        cache_write_5m_tokens=sum(part.usage.cache_write_5m_tokens for part in parts),
+        cache_write_1h_tokens=sum(part.usage.cache_write_1h_tokens for part in parts),
+        parts=parts,
+    )
+    if (
+        max(
+            total.input_tokens,
+            total.output_tokens,
+            total.cache_read_tokens,
+            total.cache_write_5m_tokens,
+            total.cache_write_1h_tokens,
+        )
+        > MOST_TOKENS
+    ):
+        raise UsageError("iterations", f"add up to more than {MOST_TOKENS:,} tokens")
+    return total
+
+
+def _count(raw: Mapping[str, Any], key: str, most: int = MOST_TOKENS) -> int:
+    value = raw.get(key)
+    if value is None:
+        return 0
+    if type(value) is not int:
+        raise UsageError(key, "must be a whole number")
+    if not 0 <= value <= most:
+        raise UsageError(key, f"must be between 0 and {most:,}")
+    return value
+
+
+def _object(value: object, field: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UsageError(field, "must be an object")
+    return value
