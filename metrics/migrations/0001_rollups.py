@@ -68,6 +68,8 @@ CREATE TABLE user_{grain} (
   user_id text NOT NULL,
   requests int NOT NULL,
   errors int NOT NULL,
+  cancelled int NOT NULL,
+  unpriced int NOT NULL,
   input_tokens bigint NOT NULL,
   output_tokens bigint NOT NULL,
   cache_read_tokens bigint NOT NULL,

@@ -1,0 +1,40 @@
+"""Slices: which calls are meant, in the words people use."""
+
+from dataclasses import dataclass, fields
+from typing import Final, Literal
+
+Dimension = Literal[
+    "environment", "feature", "prompt_type", "prompt_version", "model", "error", "user_id"
+]  # the fields of Slice that calls can be broken down by
+
+# The calls that did not say: Slice(feature=NONE), and the name of their part in a breakdown.
+NONE: Final = "(none)"
+# All parts that are not among the top ones, together.
+OTHER: Final = "(other)"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The calls of one project that have all the given properties; an empty string puts no condition.
+
+    `error` is a category of `ingest.vocabulary.ErrorCategory` in small letters. A name nobody has used yet matches
+    no call: it is not an error, because links and rules live longer than names.
+    """
+
+    project_id: int
+    environment: str = ""
+    feature: str = ""
+    prompt_type: str = ""
+    prompt_version: str = ""
+    model: str = ""
+    error: str = ""
+    user_id: str = ""
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """Return the conditions that are set, by field, without the project."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if field.name != "project_id" and (value := getattr(self, field.name)) != ""
+        }
