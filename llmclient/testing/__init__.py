@@ -1,0 +1,36 @@
+"""Everything needed to test an application that calls Claude: a fake API on a real socket, scripted answers."""
+
+from llmclient.testing._answers import (
+    Answer,
+    Break,
+    Failure,
+    Reply,
+    broken,
+    fail,
+    own_spend_limit,
+    reply,
+    slow,
+    spend_limit,
+    stalled,
+)
+from llmclient.testing._buckets import Limits
+from llmclient.testing._fake import FakeAnthropic
+from llmclient.testing._requests import Plan, Request
+
+__all__ = [
+    "Answer",
+    "Break",
+    "Failure",
+    "FakeAnthropic",
+    "Limits",
+    "Plan",
+    "Reply",
+    "Request",
+    "broken",
+    "fail",
+    "own_spend_limit",
+    "reply",
+    "slow",
+    "spend_limit",
+    "stalled",
+]
