@@ -33,7 +33,10 @@ class Budget(models.Model):
     feature = models.CharField(max_length=200, blank=True, help_text="Empty: the whole project.")
     period = models.CharField(max_length=8, choices=Period.choices, default=Period.MONTH)
     zone = models.CharField(
-        max_length=64, default="UTC", validators=[validate_zone], help_text="The period begins at midnight of this zone."
+        max_length=64,
+        default="UTC",
+        validators=[validate_zone],
+        help_text="The period begins at midnight of this zone.",
     )
     amount_nanousd = models.BigIntegerField("amount", validators=[MinValueValidator(1)])
     recipients = models.ManyToManyField(Recipient, blank=True)
