@@ -13,7 +13,7 @@ MOST_TOKENS: Final = 2_147_483_647
 MOST_SEARCHES: Final = 32_767
 
 # The provider's top-level counts leave these iterations out; the others are already in them.
-_UNCOUNTED_ITERATIONS: Final = frozenset({"compaction", "advisor_message"})
+_UNCOUNTED_ITERATIONS: Final = ("compaction", "advisor_message")
 
 
 class UsageError(ValueError):
@@ -66,7 +66,9 @@ def read_usage(raw: Mapping[str, Any]) -> Usage:
         _count(raw, "cache_read_input_tokens"),
         write_5m,
         write_1h,
-        0 if tools is None else _count(_object(tools, "server_tool_use"), "web_search_requests", MOST_SEARCHES),
+        0
+        if tools is None
+        else _count(_object(tools, "server_tool_use"), "web_search_requests", MOST_SEARCHES, "server_tool_use."),
         batch,
         raw.get("speed") == "fast",
         raw.get("inference_geo") == "us",
@@ -86,7 +88,8 @@ def _cache_writes(raw: Mapping[str, Any]) -> tuple[int, int]:
     if split is None:
         return total, 0
     split = _object(split, "cache_creation")
-    short, long = _count(split, "ephemeral_5m_input_tokens"), _count(split, "ephemeral_1h_input_tokens")
+    short = _count(split, "ephemeral_5m_input_tokens", path="cache_creation.")
+    long = _count(split, "ephemeral_1h_input_tokens", path="cache_creation.")
     return max(short, total - long), long
 
 
@@ -97,30 +100,32 @@ def _with_iterations(usage: Usage, iterations: object) -> Usage:
     parts = [Part(None, usage)]
     for number, found in enumerate(iterations):
         iteration = _object(found, f"iterations[{number}]")
-        if iteration.get("type") not in _UNCOUNTED_ITERATIONS:
-            continue
-        model = iteration.get("model")
-        if model is not None and not isinstance(model, str):
-            raise UsageError(f"iterations[{number}].model", "must be a string")
-        write_5m, write_1h = _cache_writes(iteration)
-        parts.append(
-            Part(
-                model,
-                Usage(
-                    _count(iteration, "input_tokens"),
-                    _count(iteration, "output_tokens"),
-                    _count(iteration, "cache_read_input_tokens"),
-                    write_5m,
-                    write_1h,
-                    batch=usage.batch,
-                    # `speed` is that of the model that was asked; an advisor answers at the standard one.
-                    fast=usage.fast and model is None,
-                    us_only=usage.us_only,
-                    priority=usage.priority,
-                ),
-            )
-        )
+        if iteration.get("type") in _UNCOUNTED_ITERATIONS:
+            try:
+                parts.append(_part(usage, iteration))
+            except UsageError as error:
+                raise UsageError(f"iterations[{number}].{error.field}", error.reason) from None
     return usage if len(parts) == 1 else _total(usage, tuple(parts))
+
+
+def _part(usage: Usage, iteration: Mapping[str, Any]) -> Part:
+    model = iteration.get("model")
+    if model is not None and not isinstance(model, str):
+        raise UsageError("model", "must be a string")
+    write_5m, write_1h = _cache_writes(iteration)
+    counts = Usage(
+        _count(iteration, "input_tokens"),
+        _count(iteration, "output_tokens"),
+        _count(iteration, "cache_read_input_tokens"),
+        write_5m,
+        write_1h,
+        batch=usage.batch,
+        # `speed` is that of the model that was asked; an advisor answers at the standard one.
+        fast=usage.fast and model is None,
+        us_only=usage.us_only,
+        priority=usage.priority,
+    )
+    return Part(model, counts)
 
 
 def _total(usage: Usage, parts: tuple[Part, ...]) -> Usage:
@@ -147,14 +152,14 @@ def _total(usage: Usage, parts: tuple[Part, ...]) -> Usage:
     return total
 
 
-def _count(raw: Mapping[str, Any], key: str, most: int = MOST_TOKENS) -> int:
+def _count(raw: Mapping[str, Any], key: str, most: int = MOST_TOKENS, path: str = "") -> int:
     value = raw.get(key)
     if value is None:
         return 0
     if type(value) is not int:
-        raise UsageError(key, "must be a whole number")
+        raise UsageError(path + key, "must be a whole number")
     if not 0 <= value <= most:
-        raise UsageError(key, f"must be between 0 and {most:,}")
+        raise UsageError(path + key, f"must be between 0 and {most:,}")
     return value
 
 
