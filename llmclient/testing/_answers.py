@@ -62,7 +62,14 @@ class Failure:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Answer = Reply | Failure
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The connection is reset before a byte of an answer. `delay`: seconds of the fake's clock."""
+
+    delay: float = 0.0
+
+
+Answer = Reply | Failure | HangUp
 
 ERROR_TYPES: Final = {
     400: "invalid_request_error",
@@ -120,6 +127,11 @@ def spend_limit() -> Failure:
 def own_spend_limit() -> Failure:
     """The limit the customer set is reached: a 400 that is told from other 400s only by how its message begins."""
     return fail(400, message="You have reached your specified API usage limits. You will regain access next month.")
+
+
+def hang_up(*, delay: float = 0.0) -> HangUp:
+    """No answer at all: the connection is reset after `delay` seconds."""
+    return HangUp(delay)
 
 
 def slow(seconds: float, answer: Reply | None = None) -> Reply:

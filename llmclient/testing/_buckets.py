@@ -75,8 +75,11 @@ class Pool:
         self.output.refill(now)
         self.output.debit(output_tokens)
 
-    def headers(self, wall: datetime) -> list[tuple[str, str]]:
-        """The `anthropic-ratelimit-*` headers; `wall` is the time of day of the last refill."""
+    def headers(self, wall: datetime, speed: float = 1.0) -> list[tuple[str, str]]:
+        """The `anthropic-ratelimit-*` headers; `wall` is the time of day of the last refill.
+
+        `speed` seconds of the buckets' clock pass in one second of `wall`.
+        """
         # The pair without a kind in its name is the tighter one of the two token limits.
         tighter = min(self.input, self.output, key=lambda bucket: bucket.level / bucket.limit)
         lines = [
@@ -85,12 +88,12 @@ class Pool:
             ("input-tokens", self.input, 1000),
             ("output-tokens", self.output, 1000),
         ]
-        return [pair for name, bucket, grain in lines for pair in _lines(name, bucket, grain, wall)]
+        return [pair for name, bucket, grain in lines for pair in _lines(name, bucket, grain, wall, speed)]
 
 
-def _lines(name: str, bucket: Bucket, grain: int, wall: datetime) -> Iterable[tuple[str, str]]:
+def _lines(name: str, bucket: Bucket, grain: int, wall: datetime, speed: float) -> Iterable[tuple[str, str]]:
     remaining = max(0, math.floor(bucket.level / grain + 0.5) * grain if grain > 1 else math.floor(bucket.level))
-    full_at = wall + timedelta(seconds=bucket.full_in())
+    full_at = wall + timedelta(seconds=bucket.full_in() / speed)
     if full_at.microsecond:
         full_at = full_at.replace(microsecond=0) + timedelta(seconds=1)
     prefix = f"anthropic-ratelimit-{name}"

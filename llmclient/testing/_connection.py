@@ -70,6 +70,10 @@ class Connection:
                 return None
 
     async def _answer(self, response: Response) -> None:
+        if not response.status:
+            await self._sleep(response.pieces[0].due)
+            self._reset()
+            return
         headers = [*response.headers]
         if response.streamed:
             headers.append(("transfer-encoding", "chunked"))

@@ -41,7 +41,7 @@ class FakeAnthropic:
             raise ValueError(f"speed: {speed} is not above 0")
         self.requests: deque[Request] = deque(maxlen=REQUESTS_KEPT)
         self._speed = speed
-        self._service = Service(script, limits=limits, seed=seed, clock=self.clock)
+        self._service = Service(script, limits=limits, seed=seed, speed=speed, clock=self.clock)
         self._host, self._port = host, port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None

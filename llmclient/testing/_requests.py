@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from llmclient.testing._answers import Answer, Break, Reply, fail
+from llmclient.testing._answers import Answer, Break, HangUp, Reply, fail
 
 PLAN_HEADER: Final = "x-fake-plan"
 USAGE_HEADER: Final = "x-fake-usage"
@@ -52,6 +52,8 @@ class Plan:
         """What the `attempt`-th request (from 1) is answered."""
         if attempt <= len(self.failures):
             step = dict(self.failures[attempt - 1])
+            if step.pop("hang_up", False):
+                return HangUp(**step)
             return Reply(**_typed(step)) if "breaks" in step else fail(**step)
         return Reply(**_typed(dict(self.reply)))
 

@@ -3,15 +3,14 @@
 import json
 import math
 import random
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from llmclient.testing import _messages
-from llmclient.testing._answers import Answer, Break, Failure, Reply, fail
+from llmclient.testing._answers import Answer, Break, Failure, HangUp, Reply, fail
 from llmclient.testing._buckets import Limits, Pool, group_of
 from llmclient.testing._messages import Piece
 from llmclient.testing._requests import Request, read_plan
@@ -32,7 +31,10 @@ MEDIAN_OUTPUT: Final = 60  # tokens of an answer nobody dictated
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes over the socket. `pieces` are due at times of the fake's clock; `breaks` says how it ends early."""
+    """What goes over the socket; with status 0 nothing does.
+
+    `pieces` are due at times of the fake's clock; `breaks` says how it ends early.
+    """
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -49,14 +51,16 @@ class Response:
 class Service:
     """Answers requests. Not thread-safe: it belongs to the event loop of one server."""
 
-    def __init__(self, script: Script, *, limits: Limits | None, seed: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, script: Script, *, limits: Limits | None, seed: int, speed: float, clock: Callable[[], float]
+    ) -> None:
         self._answers: Iterator[Answer] = iter(()) if callable(script) else iter(script)
         self._decide = script if callable(script) else None
         self._limits = limits
         self._pools: dict[str, Pool] = {}
         self._seed = seed
         self._clock = clock
-        self._epoch = time.time() - clock()
+        self._speed = speed
         self._attempts: OrderedDict[str, int] = OrderedDict()
         self._count = 0
 
@@ -110,13 +114,15 @@ class Service:
     def _answer(self, answer: Answer, request: Request, request_id: str) -> Response:
         if isinstance(answer, Failure):
             return self._failure(answer, request_id, request)
+        if isinstance(answer, HangUp):
+            return Response(0, [], [Piece(answer.delay, b"")], Break.RESET)
         assert request.body is not None
         usage = _messages.usage_of(answer, request.body)
         pool = self._pool(request.model)
         if pool is not None:
             wait = pool.admit(usage["input_tokens"] + usage["cache_creation_input_tokens"], self._clock())
             if wait is not None:
-                return self._failure(fail(429, retry_after=math.ceil(wait)), request_id, request)
+                return self._failure(fail(429, retry_after=wait), request_id, request)
         if request.stream:
             return self._stream(answer, request, request_id, pool, usage["output_tokens"])
         if pool is not None:
@@ -153,8 +159,10 @@ class Service:
     def _failure(self, failure: Failure, request_id: str, request: Request) -> Response:
         headers = [*failure.headers.items(), *self._limit_headers(self._pool(request.model))]
         if failure.retry_after is not None:
-            headers.append(("retry-after", str(math.ceil(failure.retry_after))))
-            headers.append(("retry-after-ms", str(round(failure.retry_after * 1000))))
+            # The client waits by the real clock.
+            wait = failure.retry_after / self._speed
+            headers.append(("retry-after", str(math.ceil(wait))))
+            headers.append(("retry-after-ms", str(max(1, round(wait * 1000)))))
         body = _messages.error_body(failure, request_id)
         return self._json(failure.status, body, request_id, headers, failure.delay)
 
@@ -173,7 +181,7 @@ class Service:
         pool.settle(0, now)
         pool.requests.refill(now)
         pool.input.refill(now)
-        return pool.headers(datetime.fromtimestamp(0, UTC) + timedelta(seconds=self._epoch + now))
+        return pool.headers(datetime.now(UTC), self._speed)
 
     def _identity(self, request_id: str) -> list[tuple[str, str]]:
         return [("request-id", request_id), ("anthropic-organization-id", ORGANIZATION)]

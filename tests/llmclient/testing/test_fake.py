@@ -17,6 +17,7 @@ from llmclient.testing import (
     Request,
     broken,
     fail,
+    hang_up,
     own_spend_limit,
     reply,
     slow,
@@ -340,6 +341,16 @@ def test_a_plain_answer_that_is_not_json_is_told(serve: Serve) -> None:
         ask(serve(broken("malformed")))
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_hang_up_comes_before_any_answer_and_is_retried_by_the_sdk(serve: Serve, stream: bool) -> None:
+    fake = serve(hang_up(), reply("second try"))
+    with sdk(fake, retries=1) as client:
+        client.messages.create(model=MODEL, max_tokens=9, messages=[{"role": "user", "content": "?"}], stream=stream)
+    assert len(fake.requests) == 2
+    with pytest.raises(anthropic.APIConnectionError):
+        ask(serve(hang_up()))
+
+
 def test_the_fake_goes_on_after_every_kind_of_break(serve: Serve) -> None:
     fake = serve(*(broken(how) for how in ("reset", "eof", "malformed")))
     for _ in range(3):
@@ -362,8 +373,8 @@ def test_the_limits_are_enforced_and_written_in_the_headers(serve: Serve) -> Non
             assert answer.headers["anthropic-ratelimit-requests-remaining"] == remaining
         with pytest.raises(anthropic.RateLimitError) as raised:
             client.messages.create(model=MODEL, max_tokens=9, messages=[{"role": "user", "content": "hi"}])
-    # Two a minute is one in 30 s; hardly any of the fake's time has passed.
-    assert raised.value.response.headers["retry-after"] == "30"
+    # Two a minute is one in 30 s, and the fake's clock goes a thousandth as fast as the real one.
+    assert raised.value.response.headers["retry-after"] == "30000"
 
 
 def test_another_group_of_models_has_limits_of_its_own(serve: Serve) -> None:
