@@ -1,5 +1,7 @@
 """The native ingest API."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from ingest.api import EventsView
+
+urlpatterns = [path("events", EventsView.as_view(), name="events")]

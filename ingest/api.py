@@ -1,0 +1,119 @@
+"""`POST /api/v1/events`: the door. Every answer it can give is in docs/events.md."""
+
+import logging
+import secrets
+from typing import Any, Final
+
+import django.db
+import msgspec
+from django.http import UnreadablePostError
+from django.utils import timezone
+from rest_framework import status
+from rest_framework.exceptions import APIException, NotAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ingest import inflate, wire
+from ingest.auth import IngestKeyAuthentication, MayWrite, Writer
+from ingest.store import Receipt, sqlstate_of, store
+
+logger = logging.getLogger(__name__)
+
+POLICY_VERSION: Final = 0
+"""No policy has been published yet; clients compare it with the one they hold."""
+
+
+class EventsView(APIView):
+    """Stores a batch of events and answers only when it is durable."""
+
+    authentication_classes = [IngestKeyAuthentication]
+    permission_classes = [MayWrite]
+
+    def post(self, request: Request) -> Response:
+        writer = request.user
+        assert isinstance(writer, Writer)
+        batch = _decoded(_body_of(request))
+        events = [event for _, event in batch.events]
+        receipt = store(events, origin=writer.origin, now=timezone.now(), client=batch.client)
+        return Response(_answer(receipt, batch.rejected))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, django.db.Error):
+            return _unavailable(exc)
+        response = super().handle_exception(exc)
+        if isinstance(exc, NotAuthenticated):
+            response.data = {"error": MayWrite.message, "field": "Authorization"}
+        elif isinstance(exc, Refused):
+            response.data = {"error": str(exc.detail), "field": exc.field}
+        elif isinstance(exc, APIException):
+            response.data = {"error": str(exc.detail)}
+        return response
+
+
+class Refused(APIException):
+    """A request that can never be stored; `field` names the header or the part of the body that is wrong."""
+
+    def __init__(self, status_code: int, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status_code = status_code
+        self.field = field
+
+
+def _body_of(request: Request) -> bytes:
+    """The inflated body. Its size is looked at before it is read, and again while it is inflated."""
+    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise Refused(status.HTTP_415_UNSUPPORTED_MEDIA_TYPE, "Content-Type", "Send Content-Type: application/json.")
+    length = request.headers.get("Content-Length", "")
+    if not (length.isascii() and length.isdigit()):
+        raise Refused(status.HTTP_400_BAD_REQUEST, "Content-Length", "Send the Content-Length of the body.")
+    if len(length) > 12 or int(length) > inflate.MOST_BYTES:
+        reason = f"The body is larger than {inflate.MOST_BYTES:,} bytes; send smaller batches."
+        raise Refused(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "Content-Length", reason)
+    try:
+        # DRF would parse it, and HttpRequest.body has a limit of its own.
+        body = request._request.read()
+        return inflate.inflate(body, request.headers.get("Content-Encoding", ""))
+    except UnreadablePostError as error:
+        raise Refused(status.HTTP_400_BAD_REQUEST, "Content-Length", "The body ended before its length.") from error
+    except inflate.UnknownEncodingError as error:
+        raise Refused(status.HTTP_415_UNSUPPORTED_MEDIA_TYPE, "Content-Encoding", str(error)) from error
+    except inflate.TooLargeError as error:
+        raise Refused(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "Content-Length", str(error)) from error
+    except inflate.DamagedError as error:
+        raise Refused(status.HTTP_400_BAD_REQUEST, "Content-Encoding", str(error)) from error
+
+
+def _decoded(body: bytes) -> wire.Envelope:
+    try:
+        return wire.decode(body)
+    except wire.TooManyEventsError as error:
+        raise Refused(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, error.field, str(error)) from error
+    except wire.EnvelopeError as error:
+        raise Refused(status.HTTP_400_BAD_REQUEST, error.field, str(error)) from error
+
+
+def _answer(receipt: Receipt, rejected: list[wire.Rejection]) -> dict[str, Any]:
+    return {
+        **receipt._asdict(),
+        "rejected": [msgspec.structs.asdict(rejection) for rejection in rejected],
+        "policy_version": POLICY_VERSION,
+    }
+
+
+def _unavailable(error: django.db.Error) -> Response:
+    """The database is away, full, or too busy: nothing was stored, and the same batch is welcome later."""
+    cause = error.__cause__
+    constraint = getattr(getattr(cause, "diag", None), "constraint_name", None)
+    # The error's own text may quote a row.
+    logger.error(
+        "Events not stored: %s sqlstate=%s constraint=%s", type(error).__name__, sqlstate_of(error), constraint
+    )
+    # Jitter, so that clients turned away together do not come back together.
+    seconds = 2 + secrets.randbelow(9)
+    return Response(
+        {"error": "The database is not available for the moment. Send the same events again later."},
+        status=status.HTTP_503_SERVICE_UNAVAILABLE,
+        headers={"Retry-After": str(seconds)},
+    )

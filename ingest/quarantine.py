@@ -1,0 +1,32 @@
+"""Events whose time lies outside the days that can be stored: kept as they came, never lost, never counted."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from ingest.models import Quarantined
+from ingest.partitions import lower_bound, storable
+from ingest.wire import Event
+
+_TOO_OLD: Final = "Its time is before the days that are kept (RETENTION_CALL_DAYS)."
+_TOO_NEW: Final = "Its time is more than 10 minutes ahead of this server's clock."
+
+
+def keep(events: Iterable[Event], *, project_id: int, now: datetime) -> None:
+    """Puts the events aside, in the caller's transaction. An event that is there already stays as it was."""
+    first = lower_bound(storable(now)[0]).int
+    Quarantined.objects.bulk_create(
+        [
+            Quarantined(
+                project_id=project_id,
+                event_id=event.id,
+                received_at=now,
+                reason=_TOO_OLD if event.id.int < first else _TOO_NEW,
+                event=msgspec.json.encode(event),
+            )
+            for event in sorted(events, key=lambda event: event.id.int)
+        ],
+        ignore_conflicts=True,
+    )

@@ -1,0 +1,196 @@
+"""A call as one row of PostgreSQL's binary COPY format.
+
+Rows are packed by hand because this is the hot path: the columns that are always there go through one precompiled
+struct, the others in groups that are nearly always present or absent together. Column order here is the order of the
+COPY statement, not of the table.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from struct import Struct
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from ingest import detail
+from ingest.charge import Charge
+from ingest.histogram import bucket_of
+from ingest.partitions import EPOCH
+from ingest.vocabulary import ErrorCategory, Flag, Outcome, Source, StopReason
+from ingest.wire import Event, Limits
+
+_ALWAYS: Final = (
+    *("id", "started_at", "received_at", "infra_nanousd", "digest"),
+    *("project_id", "environment_id", "feature_id", "prompt_type_id", "prompt_version_id", "model_id"),
+    *("requested_model_id", "flags", "duration_ms", "input_tokens", "output_tokens", "cache_read_tokens"),
+    *("cache_write_5m_tokens", "cache_write_1h_tokens"),
+    *("outcome", "error", "source", "attempts", "latency_bucket", "web_searches"),
+)
+_SOMETIMES: Final = (
+    *("cost_nanousd", "price_id", "ttft_ms", "ttft_bucket", "queue_ms", "http_status", "stop_reason"),
+    *("trace_id", "span_id"),
+    *("requests_limit", "requests_remaining", "input_limit", "input_remaining", "output_limit", "output_remaining"),
+    *("user_id", "session_id", "request_id", "error_message", "detail"),
+)
+COLUMNS: Final = ", ".join(_ALWAYS + _SOMETIMES)
+
+HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+TRAILER: Final = b"\xff\xff"
+
+# Field count, then a length before every value: uuid, 4 bigint, 14 int, 6 smallint.
+_pack_always: Final = Struct("!hi16s" + "iq" * 4 + "ii" * 14 + "ih" * 6).pack
+_FIELDS: Final = len(_ALWAYS) + len(_SOMETIMES)
+_pack_length: Final = Struct("!i").pack
+_pack_2: Final = Struct("!ih").pack
+_pack_4: Final = Struct("!ii").pack
+_pack_8: Final = Struct("!iq").pack
+_pack_cost: Final = Struct("!iqii").pack
+_pack_ttft: Final = Struct("!iiih").pack
+_pack_limits: Final = Struct("!" + "ii" * 6).pack
+_pack_body: Final = Struct("!hi16siiihi").pack
+_NULL: Final = b"\xff\xff\xff\xff"
+_2_NULLS: Final = _NULL * 2
+_6_NULLS: Final = _NULL * 6
+_JSONB_VERSION: Final = b"\x01"
+
+# PostgreSQL counts microseconds from 2000.
+_POSTGRES_EPOCH_US: Final = 946_684_800_000_000
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+_OUTCOMES: Final = {outcome.name.lower(): outcome.value for outcome in Outcome}
+_SOURCES: Final = {source.name.lower(): source.value for source in Source}
+_CATEGORIES: Final = {category.name.lower(): category.value for category in ErrorCategory}
+_STOP_REASONS: Final = {reason.name.lower(): reason.value for reason in StopReason}
+_NO_ERROR, _UNNAMED, _CANCELLED = ErrorCategory.NONE.value, ErrorCategory.OTHER.value, ErrorCategory.CANCELLED.value
+_OTHER_STOP: Final = StopReason.OTHER.value
+_STREAM, _SANITIZED, _HAS_BODY = Flag.STREAM.value, Flag.SANITIZED.value, Flag.HAS_BODY.value
+_FAILED: Final = frozenset({"error", "rejected"})
+_SENT: Final = frozenset({"api", "model_fallback"})
+
+_canonical: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+class Interned(NamedTuple):
+    """The numbers of a batch's names, and what all of its calls share."""
+
+    project_id: int
+    environment_id: int
+    features: dict[str | None, int]
+    prompt_types: dict[str | None, int]
+    prompt_versions: dict[str | None, int]
+    models: dict[str | None, int]
+
+
+def micros(at: datetime) -> int:
+    """A time as PostgreSQL's binary formats carry it."""
+    return (at - EPOCH) // _MICROSECOND - _POSTGRES_EPOCH_US
+
+
+def digest_of(event: Event) -> int:
+    """Tells a repeated event from another one with the same id: 64 bits of its content, in one fixed notation."""
+    return int.from_bytes(blake2b(_canonical(event), digest_size=8).digest(), signed=True)
+
+
+def encode(
+    event: Event, cost: Charge, names: Interned, *, received_us: int, infra_nanousd: int, has_body: bool
+) -> bytes:
+    """One row. `started_at` is the time in the id, to the millisecond, so that ranges of ids and of times agree."""
+    usage, nanousd, price_id, flags = cost
+    call_id = event.id.int
+    duration_ms = event.duration_ms
+    if event.stream:
+        flags |= _STREAM
+    if has_body:
+        flags |= _HAS_BODY
+    if event.sanitized:
+        flags |= _SANITIZED
+    model, requested = event.model, event.model_requested
+    always = _pack_always(
+        _FIELDS, 16, call_id.to_bytes(16),
+        8, (call_id >> 80) * 1000 - _POSTGRES_EPOCH_US, 8, received_us, 8, infra_nanousd, 8, digest_of(event),
+        4, names.project_id, 4, names.environment_id, 4, names.features[event.feature],
+        4, names.prompt_types[event.prompt_type], 4, names.prompt_versions[event.prompt_version],
+        4, names.models[requested if model is None else model],
+        4, names.models[model if requested is None else requested],
+        4, flags, 4, duration_ms, 4, usage.input_tokens, 4, usage.output_tokens, 4, usage.cache_read_tokens,
+        4, usage.cache_write_5m_tokens, 4, usage.cache_write_1h_tokens,
+        2, _OUTCOMES[event.outcome], 2, _error(event), 2, _SOURCES[event.source],
+        2, len(event.attempts) or _unlisted_attempts(event), 2, bucket_of(duration_ms), 2, usage.web_searches,
+    )  # fmt: skip
+    ttft_ms = event.ttft_ms
+    return b"".join((
+        always,
+        _2_NULLS if nanousd is None else _cost(nanousd, price_id),
+        _2_NULLS if ttft_ms is None else _pack_ttft(4, ttft_ms, 2, bucket_of(ttft_ms)),
+        _int4(event.queue_ms),
+        _ending(event),
+        _trace(event.trace_id, event.span_id),
+        _6_NULLS if event.limits is None else _limits(event.limits),
+        _text(event.user_id), _text(event.session_id), _text(event.request_id),
+        _NULL if event.error is None else _text(event.error.message),
+        _detail(event),
+    ))  # fmt: skip
+
+
+def encode_body(call_id: UUID, project_id: int, dictionary_id: int, body: bytes) -> bytes:
+    """One row of request_body (id, project_id, dictionary_id, body)."""
+    return _pack_body(4, 16, call_id.bytes, 4, project_id, 2, dictionary_id, len(body)) + body
+
+
+def _error(event: Event) -> int:
+    error = event.error
+    if error is not None and error.category is not None:
+        return _CATEGORIES.get(error.category, _UNNAMED)
+    if event.outcome in _FAILED:
+        return _UNNAMED
+    return _CANCELLED if event.outcome == "cancelled" else _NO_ERROR
+
+
+def _unlisted_attempts(event: Event) -> int:
+    """Attempts of a call that lists none: one when it went out, none when it never left the process."""
+    return 1 if event.source in _SENT and event.outcome != "rejected" else 0
+
+
+def _ending(event: Event) -> bytes:
+    """http_status and stop_reason."""
+    error, attempts, stop = event.error, event.attempts, event.stop_reason
+    status = error.status if error is not None else attempts[-1].status if attempts else None
+    http = _NULL if status is None else _pack_2(2, status)
+    return http + (_NULL if stop is None else _pack_2(2, _STOP_REASONS.get(stop, _OTHER_STOP)))
+
+
+def _cost(nanousd: int, price_id: int | None) -> bytes:
+    return _pack_8(8, nanousd) + _NULL if price_id is None else _pack_cost(8, nanousd, 4, price_id)
+
+
+def _trace(trace_id: str | None, span_id: str | None) -> bytes:
+    trace = _NULL if trace_id is None else _pack_length(16) + bytes.fromhex(trace_id)
+    return trace + (_NULL if span_id is None else _pack_length(8) + bytes.fromhex(span_id))
+
+
+def _limits(limits: Limits) -> bytes:
+    values = (
+        limits.requests_limit, limits.requests_remaining, limits.input_limit, limits.input_remaining,
+        limits.output_limit, limits.output_remaining,
+    )  # fmt: skip
+    if None in values:
+        return b"".join(map(_int4, values))
+    one, two, three, four, five, six = values
+    return _pack_limits(4, one, 4, two, 4, three, 4, four, 4, five, 4, six)
+
+
+def _int4(value: int | None) -> bytes:
+    return _NULL if value is None else _pack_4(4, value)
+
+
+def _text(value: str | None) -> bytes:
+    if value is None:
+        return _NULL
+    encoded = value.encode()
+    return _pack_length(len(encoded)) + encoded
+
+
+def _detail(event: Event) -> bytes:
+    encoded = detail.encode(event)
+    return _NULL if encoded is None else _pack_length(len(encoded) + 1) + _JSONB_VERSION + encoded

@@ -1,0 +1,288 @@
+"""Validate — step 2 of 8: bytes become typed events, or a reason why not.
+
+docs/events.md in types. Every string, list and number has a limit; unknown fields are ignored, because a client may be
+newer than the server. One bad event never takes its batch along: see `salvage`.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ingest import salvage
+from ingest.usage import UsageError, read_usage
+
+MOST_EVENTS: Final = 1_000
+MOST_EXTRA_USAGE: Final = 8_192
+"""Bytes of JSON that the keys of `usage` which have no column may take."""
+
+Text64 = Annotated[str, Meta(max_length=64)]
+Text100 = Annotated[str, Meta(max_length=100)]
+Text200 = Annotated[str, Meta(max_length=200)]
+Text500 = Annotated[str, Meta(max_length=500)]
+Document = Annotated[str, Meta(max_length=4_000_000)]
+Int4 = Annotated[int, Meta(ge=0, le=2_147_483_647)]
+Int8 = Annotated[int, Meta(ge=0, le=9_223_372_036_854_775_807)]
+Status = Annotated[int, Meta(ge=0, le=999)]
+Utc = Annotated[datetime, Meta(tz=True)]
+Counts = Annotated[dict[Text64, Int8], Meta(max_length=32)]
+
+
+class Attempt(Struct, frozen=True, gc=False, omit_defaults=True):
+    """One HTTP request of a call; times in ms, `start_ms` from the start of the call."""
+
+    n: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    start_ms: Int4 = 0
+    duration_ms: Int4 = 0
+    status: Status | None = None
+    category: Text64 | None = None
+    request_id: Text200 | None = None
+    wait_ms: Int4 | None = None
+    retry_after_s: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    key_alias: Text64 | None = None
+    model: Text100 | None = None
+
+
+class ErrorInfo(Struct, frozen=True, gc=False, omit_defaults=True):
+    category: Text64 | None = None
+    type: Text200 | None = None
+    code: Text200 | None = None
+    status: Status | None = None
+    message: Text500 | None = None
+
+
+class Limits(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The provider's rate limits as the headers of the last answer told them."""
+
+    requests_limit: Int4 | None = None
+    requests_remaining: Int4 | None = None
+    input_limit: Int4 | None = None
+    input_remaining: Int4 | None = None
+    output_limit: Int4 | None = None
+    output_remaining: Int4 | None = None
+
+
+class Content(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Prompt and response after redaction, each a JSON document inside a string: never parsed on the way in."""
+
+    input: Document | None = None
+    output: Document | None = None
+    redactions: Counts | None = None
+
+
+class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """One logical call, as the client tells it."""
+
+    id: UUID
+    started_at: Utc
+    duration_ms: Int4
+    outcome: Literal["ok", "degraded", "error", "rejected", "cancelled"]
+    operation: Text64 = "messages"
+    app: Text200 | None = None
+    release: Text200 | None = None
+    sdk: Text64 | None = None
+    feature: Text200 | None = None
+    prompt_type: Text200 | None = None
+    prompt_version: Text200 | None = None
+    user_id: Text200 | None = None
+    session_id: Text200 | None = None
+    tags: Annotated[dict[Text64, Text200], Meta(max_length=20)] | None = None
+    trace_id: Annotated[str, Meta(pattern="^[0-9a-fA-F]{32}$")] | None = None
+    span_id: Annotated[str, Meta(pattern="^[0-9a-fA-F]{16}$")] | None = None
+    stream: bool = False
+    model_requested: Text100 | None = None
+    model: Text100 | None = None
+    params: Annotated[dict[Text64, Text200 | Int8 | float | bool | None], Meta(max_length=32)] | None = None
+    ttft_ms: Int4 | None = None
+    ttft_text_ms: Int4 | None = None
+    queue_ms: Int4 | None = None
+    attempts: Annotated[tuple[Attempt, ...], Meta(max_length=20)] = ()
+    usage: Annotated[dict[Text64, Any], Meta(max_length=64)] | None = None
+    usage_complete: bool = True
+    stop_reason: Text64 | None = None
+    stop_category: Text64 | None = None
+    source: Literal["api", "cache", "stale_cache", "model_fallback", "rule", "deferred", "notice"] = "api"
+    fallback_from: Text64 | None = None
+    error: ErrorInfo | None = None
+    request_id: Text200 | None = None
+    limits: Limits | None = None
+    content: Content | None = None
+    # Set here when characters PostgreSQL cannot hold were replaced; a client that did so itself may say it too.
+    sanitized: bool = False
+
+
+class Client(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a process says about itself. `emitted` and `dropped` count since its start."""
+
+    instance: Text64
+    boot_id: UUID
+    sdk: Text64 = ""
+    emitted: Int8 = 0
+    dropped: Counts = {}
+    queue_depth: Int8 | None = None
+    sent_at: Utc | None = None
+
+
+class Rejection(Struct, frozen=True, gc=False):
+    """One event that can never be stored as it is; `index` is its place in the batch."""
+
+    index: int
+    id: str | None
+    field: str
+    reason: str
+
+
+class Envelope(NamedTuple):
+    client: Client | None
+    events: list[tuple[int, Event]]
+    rejected: list[Rejection]
+
+
+class EnvelopeError(ValueError):
+    """The body as a whole is not a batch; `field` names what is wrong with it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class TooManyEventsError(EnvelopeError):
+    pass
+
+
+class _Batch(Struct, frozen=True, gc=False):
+    events: list[Event]
+    client: Client | None = None
+
+
+_decoder: Final = msgspec.json.Decoder(_Batch)
+# Usage keys that have a column or a flag; everything else is kept as JSON, within MOST_EXTRA_USAGE.
+TYPED_USAGE: Final = frozenset(
+    {
+        "input_tokens",
+        "output_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+        "cache_creation",
+        "service_tier",
+        "speed",
+        "inference_geo",
+    }
+)
+
+
+def decode(body: bytes) -> Envelope:
+    """The batch in a request's body. Raises EnvelopeError when there is none; bad events are told one by one.
+
+    The straight way serves a batch without a fault. Whatever it stumbles over goes through `salvage`, which is slower
+    and finds out which event it was. Depth needs no look beforehand: types bound it where something is built, the
+    decoder's own limit where an unknown field is skipped, and `fault` in the usage object, which is kept as it came.
+    """
+    # NUL is the one thing that decodes well and cannot be stored.
+    if b"\\u0000" in body:
+        return _decode_one_by_one(body)
+    try:
+        batch = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_one_by_one(body)
+    _check_size(batch.events)
+    events: list[tuple[int, Event]] = []
+    rejected: list[Rejection] = []
+    for index, event in enumerate(batch.events):
+        problem = fault(event)
+        if problem is None:
+            events.append((index, event))
+        else:
+            rejected.append(Rejection(index, str(event.id), *problem))
+    return Envelope(batch.client, events, rejected)
+
+
+def event_of(document: dict[str, Any]) -> Event:
+    """An event given as a dict, as it would be on the wire. Raises msgspec.ValidationError."""
+    return msgspec.convert(document, Event)
+
+
+def fault(event: Event) -> tuple[str, str] | None:
+    """(field, reason) of what types and limits cannot say, or None when the event is good."""
+    number = event.id.int
+    # Version 7 in bits 76-79, variant 2 in bits 62-63.
+    if (number >> 62) & 0x3C003 != 0x1C002:
+        return "id", "must be a UUIDv7, minted when the call starts"
+    # A float is exact enough here: at today's dates it tells a quarter of a microsecond apart.
+    if not -1.001 <= event.started_at.timestamp() * 1000 - (number >> 80) <= 1.001:
+        return "started_at", "must be the instant in the id, within 1 ms"
+    return None if event.usage is None else _usage_fault(event.usage)
+
+
+def _usage_fault(usage: dict[str, Any]) -> tuple[str, str] | None:
+    try:
+        read_usage(usage)
+    except UsageError as error:
+        return f"usage.{error.field}", error.reason
+    extra = usage.keys() - TYPED_USAGE
+    if not extra:
+        return None
+    text = msgspec.json.encode({key: usage[key] for key in extra})
+    if len(text) > MOST_EXTRA_USAGE:
+        return "usage", f"keys this server does not know may take {MOST_EXTRA_USAGE:,} bytes of JSON together"
+    if salvage.depth_of(text.decode()) > salvage.MOST_DEPTH:
+        return "usage", f"nested deeper than {salvage.MOST_DEPTH} levels"
+    return None
+
+
+def _decode_one_by_one(body: bytes) -> Envelope:
+    try:
+        document = salvage.parse(body)
+    except ValueError as error:
+        raise EnvelopeError("", str(error)) from error
+    documents = document.get("events") if isinstance(document, dict) else None
+    if not isinstance(documents, list):
+        raise EnvelopeError("events", 'must be a list of events, in an object: {"client": {…}, "events": […]}')
+    _check_size(documents)
+    events: list[tuple[int, Event]] = []
+    rejected: list[Rejection] = []
+    for index, found in enumerate(documents):
+        event = _event_or_fault(found)
+        if isinstance(event, Event):
+            events.append((index, event))
+        else:
+            call_id = found.get("id") if isinstance(found, dict) else None
+            rejected.append(Rejection(index, call_id[:64] if isinstance(call_id, str) else None, *event))
+    return Envelope(_client_of(document.get("client")), events, rejected)
+
+
+def _event_or_fault(found: object) -> Event | tuple[str, str]:
+    try:
+        document, is_changed = salvage.clean(found)
+        event = msgspec.convert(document, Event)
+    except salvage.UnstorableError as error:
+        return error.field[:200] or "event", error.reason
+    except msgspec.ValidationError as error:
+        field, reason = salvage.field_and_reason(error)
+        return field or "event", reason
+    if is_changed:
+        event = msgspec.structs.replace(event, sanitized=True)
+    return fault(event) or event
+
+
+def _client_of(found: object) -> Client | None:
+    if found is None:
+        return None
+    try:
+        return msgspec.convert(salvage.clean(found)[0], Client)
+    except salvage.UnstorableError as error:
+        raise EnvelopeError(_inside("client", error.field), error.reason) from error
+    except msgspec.ValidationError as error:
+        field, reason = salvage.field_and_reason(error)
+        raise EnvelopeError(_inside("client", field), reason) from error
+
+
+def _inside(outer: str, field: str) -> str:
+    return f"{outer}.{field}" if field else outer
+
+
+def _check_size(events: list[Any]) -> None:
+    if len(events) > MOST_EVENTS:
+        raise TooManyEventsError("events", f"{len(events):,} events; at most {MOST_EVENTS:,} fit in one request")
