@@ -7,10 +7,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 # The widths of the columns the counts are stored in.
 MOST_TOKENS: Final = 2_147_483_647
 MOST_SEARCHES: Final = 32_767
+
+_TOKENS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+)
 
 # The provider's top-level counts leave these iterations out; the others are already in them.
 _UNCOUNTED_ITERATIONS: Final = ("compaction", "advisor_message")
@@ -93,11 +102,30 @@ def _cache_writes(raw: Mapping[str, Any]) -> tuple[int, int]:
     return max(short, total - long), long
 
 
+def recall(stored: Usage, iterations: object) -> Usage:
+    """The usage of a stored call, whose columns hold totals: what is billed apart is told apart again."""
+    parts = _parts(stored, iterations)
+    if not parts:
+        return stored
+    rest = {name: getattr(stored, name) - sum(getattr(part.usage, name) for part in parts) for name in _TOKENS}
+    return replace(stored, parts=(Part(None, replace(stored, **rest)), *parts))
+
+
 def _with_iterations(usage: Usage, iterations: object) -> Usage:
     """Adds the iterations that the top-level counts leave out. Each is priced by itself: its own cliff, its model."""
+    parts = (Part(None, usage), *_parts(usage, iterations))
+    if len(parts) == 1:
+        return usage
+    totals = {name: sum(getattr(part.usage, name) for part in parts) for name in _TOKENS}
+    if max(totals.values()) > MOST_TOKENS:
+        raise UsageError("iterations", f"add up to more than {MOST_TOKENS:,} tokens")
+    return replace(usage, parts=parts, **totals)
+
+
+def _parts(usage: Usage, iterations: object) -> list[Part]:
     if not isinstance(iterations, list):
         raise UsageError("iterations", "must be a list")
-    parts = [Part(None, usage)]
+    parts = []
     for number, found in enumerate(iterations):
         iteration = _object(found, f"iterations[{number}]")
         if iteration.get("type") in _UNCOUNTED_ITERATIONS:
@@ -105,7 +133,7 @@ def _with_iterations(usage: Usage, iterations: object) -> Usage:
                 parts.append(_part(usage, iteration))
             except UsageError as error:
                 raise UsageError(f"iterations[{number}].{error.field}", error.reason) from None
-    return usage if len(parts) == 1 else _total(usage, tuple(parts))
+    return parts
 
 
 def _part(usage: Usage, iteration: Mapping[str, Any]) -> Part:
@@ -126,30 +154,6 @@ def _part(usage: Usage, iteration: Mapping[str, Any]) -> Part:
         priority=usage.priority,
     )
     return Part(model, counts)
-
-
-def _total(usage: Usage, parts: tuple[Part, ...]) -> Usage:
-    total = msgspec.structs.replace(
-        usage,
-        input_tokens=sum(part.usage.input_tokens for part in parts),
-        output_tokens=sum(part.usage.output_tokens for part in parts),
-        cache_read_tokens=sum(part.usage.cache_read_tokens for part in parts),
-        cache_write_5m_tokens=sum(part.usage.cache_write_5m_tokens for part in parts),
-        cache_write_1h_tokens=sum(part.usage.cache_write_1h_tokens for part in parts),
-        parts=parts,
-    )
-    if (
-        max(
-            total.input_tokens,
-            total.output_tokens,
-            total.cache_read_tokens,
-            total.cache_write_5m_tokens,
-            total.cache_write_1h_tokens,
-        )
-        > MOST_TOKENS
-    ):
-        raise UsageError("iterations", f"add up to more than {MOST_TOKENS:,} tokens")
-    return total
 
 
 def _count(raw: Mapping[str, Any], key: str, most: int = MOST_TOKENS, path: str = "") -> int:

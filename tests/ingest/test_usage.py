@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from ingest.usage import MOST_TOKENS, Part, Usage, UsageError, read_usage
+from ingest.usage import MOST_TOKENS, Part, Usage, UsageError, read_usage, recall
 
 
 def test_cache_tokens_are_additive_to_input_tokens_and_never_subtracted() -> None:
@@ -165,3 +166,22 @@ def test_a_usage_that_cannot_be_read_names_the_field(raw: dict[str, Any], field:
 def test_types_that_cannot_be_hashed_are_no_tier() -> None:
     assert read_usage({"service_tier": ["batch"], "speed": {}, "inference_geo": []}) == Usage()
     assert read_usage({"iterations": [{"type": ["compaction"], "input_tokens": 5}]}) == Usage()
+
+
+def test_stored_totals_are_told_apart_again() -> None:
+    raw = {
+        "input_tokens": 1000,
+        "output_tokens": 50,
+        "cache_creation_input_tokens": 7,
+        "service_tier": "batch",
+        "server_tool_use": {"web_search_requests": 2},
+        "iterations": [
+            {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3500, "cache_creation_input_tokens": 11},
+            {"type": "advisor_message", "model": "claude-opus-5-5", "output_tokens": 9},
+            {"type": "message", "input_tokens": 1000, "output_tokens": 50},
+        ],
+    }
+    usage = read_usage(raw)
+    assert usage.cache_write_5m_tokens == 18
+    assert recall(replace(usage, parts=()), raw["iterations"]) == usage
+    assert recall(Usage(input_tokens=5), []) == Usage(input_tokens=5)

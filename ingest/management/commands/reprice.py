@@ -1,0 +1,88 @@
+"""Prices stored calls again. Without --apply it only shows the difference."""
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from ingest import pricebook
+from ingest.models import NANO_PER_DOLLAR
+from ingest.reprice import Difference, Span, reprice
+from projects.models import Project
+
+
+class Command(BaseCommand):
+    help = "Prices stored calls again with the present price book and shows the difference, in dollars, by model."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--since", required=True, help="first moment, for example 2026-10-07 or 2026-10-07T12:00Z")
+        parser.add_argument("--until", help="first moment that no longer counts; now when not given")
+        parser.add_argument("--project", help="slug of one project; all of them when not given")
+        parser.add_argument("--apply", action="store_true", help="write the new costs and have the totals follow")
+
+    def handle(self, **options: Any) -> None:
+        now = timezone.now()
+        since = _moment("--since", options["since"])
+        until = now if options["until"] is None else _moment("--until", options["until"])
+        if since >= until:
+            raise CommandError("--since must be before --until")
+        is_applied: bool = options["apply"]
+        # Somebody has just corrected a price, perhaps in another process.
+        pricebook.forget()
+        book = pricebook.current(now)
+        changed = 0
+        for project in _projects(options["project"]):
+            found = reprice(Span(project.pk, since, until), book, now=now, is_applied=is_applied)
+            changed += sum(difference.changed for difference in found)
+            self._print(project, found)
+        self.stdout.write(_conclusion(changed, is_applied=is_applied))
+
+    def _print(self, project: Project, found: list[Difference]) -> None:
+        self.stdout.write(f"{project.slug}")
+        if not found:
+            self.stdout.write("  no calls with a known usage in this time")
+        for each in found:
+            delta = each.after_nanousd - each.before_nanousd
+            self.stdout.write(
+                f"  {each.model or '(no model)'}: {each.calls:,} calls, {each.changed:,} changed, "
+                f"{_dollars(each.before_nanousd)} → {_dollars(each.after_nanousd)} ({_dollars(delta, signed=True)}), "
+                f"unpriced {each.unpriced_before:,} → {each.unpriced_after:,}"
+            )
+
+
+def _conclusion(changed: int, *, is_applied: bool) -> str:
+    if changed == 0:
+        return "Nothing to change."
+    if not is_applied:
+        return f"{changed:,} calls would change. Nothing was written; add --apply to write it."
+    return f"{changed:,} calls changed. The totals on the pages follow within minutes."
+
+
+def _projects(slug: str | None) -> list[Project]:
+    if slug is None:
+        return list(Project.objects.order_by("slug"))
+    project = Project.objects.filter(slug=slug).first()
+    if project is None:
+        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)) or "none"
+        raise CommandError(f"--project: there is no project {slug}; there are: {known}")
+    return [project]
+
+
+def _moment(option: str, text: str) -> datetime:
+    """A day or a time; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError(
+            f"{option}: {text} is neither a day like 2026-10-07 nor a time like 2026-10-07T12:00Z"
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _dollars(nanousd: int, *, signed: bool = False) -> str:
+    """Exact: to the nano-dollar, which is nine decimals."""
+    sign = "-" if nanousd < 0 else "+" if signed else ""
+    return f"{sign}${abs(Decimal(nanousd)) / NANO_PER_DOLLAR:,.9f}"

@@ -1,0 +1,53 @@
+"""Dropping what is too old: whole days of calls, and of bodies, which are kept for a shorter time.
+
+Names, dictionaries and the list of sealed days stay: old totals and old bodies need them.
+"""
+
+import logging
+from datetime import datetime
+from typing import Final
+
+from django.db import OperationalError, connection, transaction
+
+from ingest.partitions import TABLES, Partition, kept_from, partitions
+
+LOCK_TIMEOUT_MS: Final = 1_000
+# lock_not_available, deadlock_detected: somebody is reading or writing; the next run will find a moment.
+_BUSY: Final = ("55P03", "40P01")
+
+log = logging.getLogger(__name__)
+
+
+def drop_expired(*, now: datetime) -> list[str]:
+    """Drops the days that are wholly older than their retention; returns the names of the dropped partitions.
+
+    Dropping locks the whole table for a moment. A reader is waited for at most a second, because everybody who comes
+    after waits as well; then the table is left for the next run.
+    """
+    dropped = []
+    for table in TABLES:
+        for partition in _expired(table, now):
+            if not _drop(partition):
+                break
+            dropped.append(partition.name)
+    return dropped
+
+
+def _expired(table: str, now: datetime) -> list[Partition]:
+    first_kept = kept_from(table, now).date()
+    return [partition for partition in partitions(table) if partition.day < first_kept]
+
+
+def _drop(partition: Partition) -> bool:
+    """Whether the partition is gone. Another worker may have dropped it first."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            cursor.execute(f"DROP TABLE IF EXISTS {connection.ops.quote_name(partition.name)}")
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) not in _BUSY:
+            raise
+        log.info("%s is in use; it is dropped at the next run", partition.name)
+        return False
+    log.info("%s dropped: older than its retention", partition.name)
+    return True
