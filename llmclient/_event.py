@@ -1,0 +1,111 @@
+"""A call as the wire spells it (docs/events.md). Runs in the sender's thread: the host pays nothing for it."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from llmclient._call import Attempt, Call, Failure
+from llmclient._sse import StreamReader
+
+MAX_ATTEMPTS: Final = 20
+NAME_LENGTH: Final = 200
+MODEL_LENGTH: Final = 100
+STRING_LENGTH: Final = 64 * 1024  # characters kept of one string inside captured content
+
+
+def instant(unix_ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"
+
+
+def as_dict(call: Call, *, app: str | None, release: str | None, sdk: str | None) -> dict[str, Any]:
+    """The event of a finished call; what is not known is left out."""
+    event = {
+        "id": str(call.id),
+        "started_at": instant(call.started_ms),
+        "operation": call.operation,
+        "app": app,
+        "release": release,
+        "sdk": sdk,
+        **call.labels,
+        "trace_id": call.trace[0] if call.trace else None,
+        "span_id": call.trace[1] if call.trace else None,
+        "stream": call.stream,
+        "model_requested": _cut(call.model_requested, MODEL_LENGTH),
+        "model": _cut(call.model, MODEL_LENGTH),
+        "params": call.params or None,
+        "duration_ms": _ms(call.duration or 0.0),
+        "ttft_ms": _ms(call.ttft),
+        "ttft_text_ms": _ms(call.ttft_text),
+        "attempts": [_attempt(attempt) for attempt in call.attempts[-MAX_ATTEMPTS:]],
+        "usage": call.usage,
+        "usage_complete": None if call.usage_complete else False,
+        "stop_reason": call.stop_reason,
+        "stop_category": call.stop_category,
+        "source": call.source,
+        "outcome": call.outcome,
+        "error": _failure(call.error) if call.error else None,
+        "request_id": _cut(call.request_id, NAME_LENGTH),
+        "limits": call.limits or None,
+        "content": _content(call),
+    }
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    wire = {
+        "n": attempt.n,
+        "start_ms": _ms(attempt.start),
+        "duration_ms": _ms(attempt.duration),
+        "status": attempt.status,
+        "category": attempt.category,
+        "request_id": _cut(attempt.request_id, NAME_LENGTH),
+        "wait_ms": _ms(attempt.wait),
+        "retry_after_s": attempt.retry_after,
+    }
+    return {name: value for name, value in wire.items() if value is not None}
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    wire = {
+        "category": failure.category,
+        "type": _cut(failure.type, NAME_LENGTH),
+        "code": _cut(failure.code, NAME_LENGTH),
+        "status": failure.status,
+        "message": failure.message,
+    }
+    return {name: value for name, value in wire.items() if value is not None}
+
+
+def _content(call: Call) -> dict[str, Any] | None:
+    if call.sent is None and call.received is None:
+        return None
+    if isinstance(call.received, StreamReader):
+        output: object = call.received.content()
+    else:
+        output = json.loads(call.received)["content"] if call.received else []
+    sent = json.loads(call.sent) if call.sent else {}
+    return {"input": _text(sent), "output": _text(output), "redactions": {}}
+
+
+def _text(value: object) -> str:
+    return json.dumps(_shortened(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _shortened(value: object) -> object:
+    """The same value with over-long strings (images, whole files) cut, so that it stays valid JSON."""
+    if isinstance(value, str) and len(value) > STRING_LENGTH:
+        return f"{value[:STRING_LENGTH]}… [{len(value) - STRING_LENGTH} characters left out]"
+    if isinstance(value, dict):
+        return {key: _shortened(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shortened(inner) for inner in value]
+    return value
+
+
+def _cut(text: str | None, length: int) -> str | None:
+    return text if text is None else text[:length]
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)

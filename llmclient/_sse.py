@@ -1,0 +1,163 @@
+"""Reads a stream of server-sent events as it passes by, byte for byte, without decoding what it need not know.
+
+Pure: bytes and the time in, facts out. Only `message_start`, `message_delta` and `error` are decoded; the deltas of
+the text are kept as they came and decoded when somebody asks for the text.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from llmclient import _usage
+
+KEPT_BYTES: Final = 4 * 1024 * 1024  # of delta events; beyond it text is counted, no longer kept
+ENVELOPE_BYTES: Final = 90  # around the text of one delta: good enough for counting what is no longer kept
+TEXT_OF_DELTA: Final = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+}
+
+
+class StreamReader:
+    """What is known about a streamed message so far. Times are whatever clock `feed` is given, in seconds."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._event = b""
+        self._data = b""
+        self._blocks: list[bytes] = []  # the data of content_block_start and content_block_delta events
+        self.kept = 0
+        self._uncounted = 0  # characters of deltas that were not kept
+        self.events = 0
+        self.usage: dict[str, Any] = {}
+        self.model: str | None = None
+        self.stop_reason: str | None = None
+        self.stop_details: dict[str, Any] | None = None
+        self.usage_final = False
+        self.stopped = False
+        self.error: dict[str, Any] | None = None
+        self.first_delta_at: float | None = None
+        self.first_text_at: float | None = None
+
+    def feed(self, chunk: bytes, now: float) -> int | None:
+        """Takes the next bytes; returns how many of them may be passed on when an error event ends in them."""
+        start = -len(self._rest)  # where in `chunk` the line under the cursor began
+        event_start = start if not self._event and not self._data else -1
+        lines = (self._rest + chunk).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            start += len(line) + 1
+            field = line.rstrip(b"\r")
+            if field.startswith(b"data:"):
+                self._data = self._data + b"\n" + field[5:] if self._data else field[5:]
+            elif field.startswith(b"event:"):
+                self._event = field[6:].strip()
+            elif not field:
+                self._dispatch(now)
+                if self.error is not None:
+                    return max(event_start, 0)
+                event_start = start
+        return None
+
+    def _dispatch(self, now: float) -> None:
+        event, data = self._event, self._data
+        self._event = self._data = b""
+        if not event:
+            return
+        self.events += 1
+        if event == b"content_block_delta":
+            self._delta(data, now)
+        elif event == b"content_block_start":
+            self._keep(data)
+        elif event == b"message_start":
+            message = json.loads(data)["message"]
+            self.model = message.get("model")
+            self.usage = dict(message.get("usage") or {})
+        elif event == b"message_delta":
+            self._message_delta(json.loads(data))
+        elif event == b"message_stop":
+            self.stopped = True
+        elif event == b"error":
+            self.error = _error_of(data)
+
+    def _delta(self, data: bytes, now: float) -> None:
+        if self.first_delta_at is None:
+            self.first_delta_at = now
+        if self.first_text_at is None and b'"text_delta"' in data:
+            self.first_text_at = now
+        self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        if self.kept + len(data) > KEPT_BYTES:
+            self._uncounted += max(len(data) - ENVELOPE_BYTES, 0)
+            return
+        self.kept += len(data)
+        self._blocks.append(data)
+
+    def _message_delta(self, event: dict[str, Any]) -> None:
+        delta = event.get("delta") or {}
+        self.usage = _usage.merge(self.usage, event.get("usage") or {})
+        self.stop_reason = delta.get("stop_reason") or self.stop_reason
+        self.stop_details = delta.get("stop_details") or self.stop_details
+        self.usage_final = self.stop_reason is not None
+
+    def settled_usage(self) -> dict[str, Any]:
+        """The usage; for a stream that broke off, with the output estimated from what was received."""
+        if self.usage_final or not self.usage:
+            return self.usage
+        characters = sum(len(text) for _, text in self._deltas()) + self._uncounted
+        reported = self.usage.get("output_tokens")
+        received = _usage.estimate_tokens(characters)
+        return {**self.usage, "output_tokens": max(received, reported if isinstance(reported, int) else 0)}
+
+    def text(self) -> str:
+        """The visible text received so far."""
+        return "".join(text for kind, text in self._deltas() if kind == "text_delta")
+
+    def content(self) -> list[dict[str, Any]]:
+        """The content blocks received so far, put together from their deltas."""
+        blocks: dict[int, dict[str, Any]] = {}
+        parts: dict[int, list[tuple[str, str]]] = {}
+        for data in self._blocks:
+            event = _loads(data)
+            index = event.get("index", 0)
+            if "content_block" in event:
+                blocks[index] = dict(event["content_block"])
+            else:
+                parts.setdefault(index, []).append(_delta_text(event))
+        for index, deltas in parts.items():
+            block = blocks.setdefault(index, {"type": "text"})
+            for kind, field in TEXT_OF_DELTA.items():
+                joined = "".join(text for found, text in deltas if found == kind)
+                if joined and kind == "input_json_delta":
+                    block["input"] = _loads(joined.encode()) or joined
+                elif joined:
+                    block[field] = f"{block.get(field) or ''}{joined}"
+        return [blocks[index] for index in sorted(blocks)]
+
+    def _deltas(self) -> Iterator[tuple[str, str]]:
+        for data in self._blocks:
+            event = _loads(data)
+            if "delta" in event:
+                yield _delta_text(event)
+
+
+def _delta_text(event: dict[str, Any]) -> tuple[str, str]:
+    delta = event.get("delta") or {}
+    kind = delta.get("type", "")
+    return kind, delta.get(TEXT_OF_DELTA.get(kind, ""), "")
+
+
+def _error_of(data: bytes) -> dict[str, Any]:
+    body = _loads(data)
+    error = body.get("error")
+    return error if isinstance(error, dict) else {"message": data.decode("utf-8", "replace").strip()[:500]}
+
+
+def _loads(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
