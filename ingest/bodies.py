@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import zstandard
+from django.db import transaction
 
 from ingest.models import BodyDictionary, RequestBody
 from projects.models import Project
@@ -27,6 +28,8 @@ FEWEST_SAMPLES: Final = 1_000
 MOST_SAMPLES: Final = 5_000
 # A hundred times the dictionary is what the trainer asks for; more only takes longer.
 MOST_SAMPLE_BYTES: Final = 100 * DICTIONARY_SIZE
+# What prompts have in common is at their beginning.
+SAMPLE_BYTES: Final = 16 * 1024
 # Prompts change; ids are few (a smallint), so not every day.
 TRAIN_EVERY: Final = timedelta(days=30)
 
@@ -93,7 +96,7 @@ def train(project: Project, *, now: datetime) -> BodyDictionary | None:
     try:
         trained = zstandard.train_dictionary(DICTIONARY_SIZE, samples, level=LEVEL)
     except zstandard.ZstdError:
-        # Bodies that have nothing in common, or next to no bytes, give no dictionary; they are stored without one.
+        # The trainer may find nothing in common; then bodies are stored without a dictionary.
         return None
     dictionary = BodyDictionary.objects.create(project=project, trained_at=now, dictionary=trained.as_bytes())
     _newest.pop(project.pk, None)
@@ -101,16 +104,21 @@ def train(project: Project, *, now: datetime) -> BodyDictionary | None:
 
 
 def _samples(project: Project) -> list[bytes | bytearray | memoryview]:
-    """The newest bodies as JSON bytes, up to a number and a size. Walks the primary key backwards and stops."""
+    """The beginnings of the newest bodies, up to a number and a size. Walks the primary key backwards and stops."""
     rows = RequestBody.objects.filter(project=project).order_by("-id").values_list("dictionary_id", "body")
     samples: list[bytes | bytearray | memoryview] = []
     size = 0
-    for dictionary_id, body in rows[:MOST_SAMPLES].iterator(chunk_size=500):
-        text = msgspec.json.encode(unpack(dictionary_id, body))
-        samples.append(text)
-        size += len(text)
-        if size >= MOST_SAMPLE_BYTES and len(samples) >= FEWEST_SAMPLES:
-            break
+    # In a transaction the cursor reads as it goes; few at a time, because one body may have megabytes.
+    with transaction.atomic():
+        for dictionary_id, body in rows[:MOST_SAMPLES].iterator(chunk_size=20):
+            try:
+                sample = msgspec.json.encode(unpack(dictionary_id, body))[:SAMPLE_BYTES]
+            except BodyError:
+                continue
+            samples.append(sample)
+            size += len(sample)
+            if size >= MOST_SAMPLE_BYTES and len(samples) >= FEWEST_SAMPLES:
+                break
     return samples
 
 
