@@ -36,7 +36,9 @@ class AlertRule(models.Model):
     threshold = models.DecimalField(max_digits=18, decimal_places=6)
     recovery_threshold = models.DecimalField(max_digits=18, decimal_places=6)
     for_minutes = models.PositiveIntegerField(default=2, help_text="How long it must hold before the alert fires.")
-    keep_firing_minutes = models.PositiveIntegerField(default=5, help_text="How long it must be good before it resolves.")
+    keep_firing_minutes = models.PositiveIntegerField(
+        default=5, help_text="How long it must be good before it resolves."
+    )
     minimum_sample = models.PositiveIntegerField(default=30, help_text="With fewer requests in the window: no data.")
     no_data = models.CharField(max_length=8, choices=NoData.choices, default=NoData.KEEP)
     severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.WARNING)
@@ -87,7 +89,9 @@ class Alert(models.Model):
     value = models.DecimalField(max_digits=24, decimal_places=6, null=True)
     peak = models.DecimalField(max_digits=24, decimal_places=6, null=True)
     limit = models.DecimalField(max_digits=24, decimal_places=6, default=Decimal(0))
-    facts = models.JSONField(default=dict, help_text="What the page and the mail show: metric, window, slice, contributors.")
+    facts = models.JSONField(
+        default=dict, help_text="What the page and the mail show: metric, window, slice, contributors."
+    )
 
     class Meta:
         ordering = ["-opened_at"]

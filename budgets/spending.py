@@ -49,11 +49,20 @@ def status(budget: Budget, now: datetime) -> BudgetStatus:
     return statuses([budget], now)[budget.pk]
 
 
-def statuses(budgets: Iterable[Budget], now: datetime) -> dict[int, BudgetStatus]:
-    """Measure several budgets, by primary key; budgets of one project, environment and period share a look."""
+def status_in(budget: Budget, period: Period, now: datetime) -> BudgetStatus:
+    """Measure one budget in a period that may be over."""
+    ((_, readings),) = _measure([budget], Slice(budget.project_id, budget.environment), period, now)
+    return _status(budget, period, readings)
+
+
+def statuses(budgets: Iterable[Budget], now: datetime, *, at: datetime | None = None) -> dict[int, BudgetStatus]:
+    """Measure several budgets, by primary key, in the period of `at` (default: of `now`).
+
+    Budgets of one project, environment and period share one look at the data.
+    """
     together: dict[tuple[int, str, Period], list[Budget]] = defaultdict(list)
     for budget in budgets:
-        period = period_at(budget.period, budget.zone, now)
+        period = period_at(budget.period, budget.zone, now if at is None else at)
         together[budget.project_id, budget.environment, period].append(budget)
     return {
         budget.pk: _status(budget, period, readings)
