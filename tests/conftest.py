@@ -10,12 +10,11 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from config import postgres
+from ingest import pricebook, pricelist
 
 REDIS_URL = "redis://127.0.0.1:6379/9"
 # Tables made by SQL, which Django's flush does not know.
-STORAGE = (
-    "request_log, request_body, rollup_dirty, facet_minute, facet_hour, cube_hour, cube_day, user_day, user_month"
-)
+STORAGE = "request_log, request_body, rollup_dirty, facet_minute, facet_hour, cube_hour, cube_day, user_day, user_month"
 
 
 def missing(service: str) -> None:
@@ -57,3 +56,5 @@ def storage(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) 
     if _is_transactional(request):
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute(f"TRUNCATE {STORAGE}")
+            pricelist.load(pricelist.read())
+    pricebook.forget()
