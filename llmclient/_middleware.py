@@ -8,7 +8,7 @@ import anyio
 import httpx2
 from anthropic import APIRequest
 
-from llmclient import _config, _context, _trace
+from llmclient import _config, _context, _replay, _trace
 from llmclient._attempts import Attempts
 from llmclient._body import WatchedAsyncBody, WatchedBody
 from llmclient._call import Call
@@ -96,9 +96,10 @@ def begin(request: APIRequest) -> Recording | None:
         return None
     body = request.json if isinstance(request.json, dict) else {}
     scope = _context.current()
-    unix_ms = time.time_ns() // 1_000_000
+    pin = _replay.take()
+    unix_ms = time.time_ns() // 1_000_000 if pin is None else pin.started_ms
     call = Call(
-        id=MINTER.mint(unix_ms),
+        id=MINTER.mint(unix_ms) if pin is None else pin.call_id,
         started_ms=unix_ms,
         operation=operation,
         labels=scope.labels,
@@ -110,9 +111,8 @@ def begin(request: APIRequest) -> Recording | None:
     for handle in scope.handles:
         handle.add(call)
     settings = _config.current()
-    return Recording(
-        call, settings.emit, captures=settings.capture == "full", clock=time.monotonic, unix_time=time.time
-    )
+    clock = time.monotonic if pin is None else pin.clock
+    return Recording(call, settings.emit, captures=settings.capture == "full", clock=clock, unix_time=time.time)
 
 
 def observe(recording: Recording | None, response: Any, body_class: type[WatchedBody | WatchedAsyncBody]) -> None:
@@ -129,7 +129,7 @@ def observe(recording: Recording | None, response: Any, body_class: type[Watched
         decode = decoder(response.headers.get("content-encoding", ""))
         watch: Watch
         if response.headers.get("content-type", "").startswith(EVENT_STREAM):
-            watch = StreamWatch(recording, response.request, decode=decode, clock=time.monotonic)
+            watch = StreamWatch(recording, response.request, decode=decode, clock=recording.clock)
         else:
             watch = BodyWatch(recording, decode=decode)
         response.stream = body_class(response.stream, watch)

@@ -35,7 +35,7 @@ def params_of(body: Mapping[str, Any]) -> dict[str, Any]:
 class Recording:
     """Follows one call from its start to its end, then hands it on, once."""
 
-    __slots__ = ("_captures", "_clock", "_hand_on", "_started", "_unix_time", "call")
+    __slots__ = ("_captures", "_hand_on", "_started", "_unix_time", "call", "clock")
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class Recording:
         self.call = call
         self._hand_on: Callable[[Call], None] | None = hand_on
         self._captures = captures
-        self._clock = clock
+        self.clock = clock
         self._unix_time = unix_time
         self._started = clock()
 
     def attempt(self, waited: float) -> None:
         """Another attempt is about to be sent, `waited` seconds after the one before was over."""
         attempts = self.call.attempts
-        attempts.append(Attempt(len(attempts) + 1, self._clock() - self._started, waited))
+        attempts.append(Attempt(len(attempts) + 1, self.clock() - self._started, waited))
 
     def raised(self, error: BaseException, *, final: bool) -> None:
         """The attempt ended in an exception; `final` when it is the caller's to handle."""
@@ -154,14 +154,14 @@ class Recording:
         hand_on, self._hand_on = self._hand_on, None
         if hand_on is None:
             return
-        self.call.duration = self._clock() - self._started
+        self.call.duration = self.clock() - self._started
         self.call.outcome = outcome
         self.call.error = failure
         hand_on(self.call)
 
     def _close_attempt(self) -> Attempt:
         attempt = self.call.attempts[-1]
-        attempt.duration = self._clock() - self._started - attempt.start
+        attempt.duration = self.clock() - self._started - attempt.start
         return attempt
 
     def _note_headers(self, attempt: Attempt, response: Any) -> None:

@@ -16,6 +16,7 @@ from llmclient.testing._answers import (
     stalled,
 )
 from llmclient.testing._buckets import Limits
+from llmclient.testing._capture import capture
 from llmclient.testing._fake import FakeAnthropic
 from llmclient.testing._requests import Plan, Request
 
@@ -30,6 +31,7 @@ __all__ = [
     "Reply",
     "Request",
     "broken",
+    "capture",
     "fail",
     "hang_up",
     "own_spend_limit",

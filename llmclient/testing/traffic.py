@@ -30,6 +30,8 @@ from llmclient.testing._faults import Fate, Faults, Incident, Rates, Trouble, de
 from llmclient.testing._requests import Plan
 from llmclient.testing.trace import Arrival
 
+__all__ = ["MIXED", "Call", "Faults", "Incident", "Rates", "Release", "Traffic", "Trouble", "event_id"]
+
 Item = TypeVar("Item")
 
 SESSION: Final = timedelta(minutes=30)
