@@ -21,6 +21,10 @@ def main() -> None:
     from config.complaints import one_line
 
     try:
+        if command == "up":
+            from config import up
+
+            return up.main(sys.argv[2:])  # Before Django: the supervisor stays small.
         from config import database, settings
 
         with database.ready(settings.VITALS_HOME / "postgres") if needs_database else nullcontext():

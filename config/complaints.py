@@ -26,7 +26,8 @@ def one_line(error: BaseException) -> str | None:
         return _about_database(error)
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{os.fspath(error.filename)}: " if error.filename else ""
-        return where + _MEANINGS.get(error.errno, os.strerror(error.errno))
+        line = where + _MEANINGS.get(error.errno, os.strerror(error.errno))
+        return line[0].upper() + line[1:]
     return None
 
 

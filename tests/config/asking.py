@@ -1,0 +1,61 @@
+"""What tests of processes ask: is it alive, who serves, is it so by now."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+
+from config import postgres, postgres_process
+from config.postgres_cluster import data_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def postmaster(data_dir: Path) -> int | None:
+    return postgres_process.live(data_of(data_dir))
+
+
+def alive(pid: int) -> bool:
+    return postgres_process.alive(pid)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until the condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+def connect(data_dir: Path) -> psycopg.Connection:
+    return psycopg.connect(postgres.url(data_dir), autocommit=True)
+
+
+def rows(data_dir: Path, query: str) -> list[tuple[object, ...]]:
+    with connect(data_dir) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def hold(data_dir: Path) -> "subprocess.Popen[str]":
+    """Another process that holds the server; it lets go when its input ends."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.config.holder", str(data_dir)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def told_pid(holder: "subprocess.Popen[str]") -> int:
+    assert holder.stdout is not None
+    return int(holder.stdout.readline())
+
+
+def let_go(holder: "subprocess.Popen[str]") -> None:
+    holder.communicate("\n", timeout=60)
