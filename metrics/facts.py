@@ -32,6 +32,8 @@ class Histogram:
     of_call: str
     """SQL for one call's bucket; NULL keeps the call out."""
     percentiles: tuple[int, ...]
+    calls: str
+    """SQL for the number of calls in one rollup row's histogram."""
 
     @property
     def columns(self) -> dict[str, int]:
@@ -67,8 +69,18 @@ FACTS: Final = (
 
 # Latency is a property of answers: a call refused at once would flatter it, one that timed out is counted as an error.
 HISTOGRAMS: Final = (
-    Histogram("latency", f"CASE WHEN {_ANSWERED} THEN latency_bucket END", (50, 95, 99)),
-    Histogram("ttft", f"CASE WHEN {_ANSWERED} THEN ttft_bucket END", (50, 95)),
+    Histogram(
+        "latency",
+        f"CASE WHEN {_ANSWERED} THEN latency_bucket END",
+        (50, 95, 99),
+        calls="requests - errors - cancelled",
+    ),
+    Histogram(
+        "ttft",
+        f"CASE WHEN {_ANSWERED} THEN ttft_bucket END",
+        (50, 95),
+        calls="(SELECT coalesce(sum(calls), 0) FROM unnest(ttft_counts) AS calls)",
+    ),
 )
 
 FACT_NAMES: Final = frozenset(fact.name for fact in FACTS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context
 from fractions import Fraction
 from typing import Final, Protocol, TypeVar
 
@@ -11,8 +11,10 @@ from metrics.readings import Value
 
 # Facts that every reading needs: its sample, and what its money leaves out.
 ALWAYS: Final = frozenset({"requests", "unpriced"})
+# Quotients are rounded once, to 28 digits, whatever the caller's own context says.
+_EXACT: Final = Context(prec=28)
 
-Key = TypeVar("Key")
+Counted = TypeVar("Counted")
 
 
 @dataclass(slots=True)
@@ -22,18 +24,19 @@ class Totals:
     sums: dict[str, int] = field(default_factory=dict)
     histograms: dict[str, dict[int, int]] = field(default_factory=dict)
     """Calls by histogram and bucket."""
-    kept: dict[str, tuple[int | None, int]] = field(default_factory=dict)
-    """Percentiles as stored, in ms, with the calls they rest on; only when all the calls lie in one rollup row."""
+    kept: dict[str, int | None] = field(default_factory=dict)
+    """Percentiles in ms as stored, by column; only where all the calls lie in one rollup row."""
+    observed: dict[str, int] = field(default_factory=dict)
+    """With `kept`: the calls in each histogram."""
 
     def add(self, other: "Totals") -> None:
-        """Merge in the facts of other calls; stored percentiles cannot be merged and must not meet."""
+        """Merge in the facts of other calls. Percentiles cannot be merged, only histograms."""
         _add(self.sums, other.sums)
         for name, counts in other.histograms.items():
             _add(self.histograms.setdefault(name, {}), counts)
-        self.kept.update(other.kept)
 
 
-def _add(to: dict[Key, int], more: Mapping[Key, int]) -> None:
+def _add(to: dict[Counted, int], more: Mapping[Counted, int]) -> None:
     for key, count in more.items():
         to[key] = to.get(key, 0) + count
 
@@ -41,67 +44,64 @@ def _add(to: dict[Key, int], more: Mapping[Key, int]) -> None:
 class Formula(Protocol):
     """What the catalogue asks of a formula."""
 
-    @property
-    def facts(self) -> frozenset[str]: ...
+    facts: frozenset[str]
+    histogram: str
+    """The histogram it is read from; empty: none."""
 
-    @property
-    def histogram(self) -> str: ...
+    def value(self, totals: Totals) -> Value:
+        """Return the value; None when it is undefined."""
+        ...
 
-    def value(self, totals: Totals) -> Value: ...
-
-    def sample(self, totals: Totals) -> int: ...
+    def sample(self, totals: Totals) -> int:
+        """Return the number of calls the value rests on."""
+        ...
 
 
 class Sum:
-    """Facts added up. Its sample is the number of calls."""
+    """Facts added up. Its sample is all calls."""
 
     histogram = ""
 
     def __init__(self, *names: str) -> None:
-        self.names = names
-
-    @property
-    def facts(self) -> frozenset[str]:
-        return frozenset(self.names)
+        self.facts = frozenset(names)
+        self._names = names
 
     def value(self, totals: Totals) -> int:
-        return _sum(totals, self.names)
+        return _sum(totals, self._names)
 
     def sample(self, totals: Totals) -> int:
         return totals.sums.get("requests", 0)
 
 
 class Ratio:
-    """One sum divided by another; undefined when the divisor is zero. `complement` gives 1 minus it."""
+    """Facts divided by the facts `of` minus the facts `less`; `complement` gives 1 minus that.
+
+    Undefined when the divisor is zero. Its sample is the divisor when that counts calls, all calls otherwise.
+    """
 
     histogram = ""
 
     def __init__(
         self, names: tuple[str, ...], *, of: tuple[str, ...], less: tuple[str, ...] = (), complement: bool = False
     ) -> None:
-        self.names = names
-        self.of = of
-        self.less = less
-        self.complement = complement
+        self.facts = frozenset({*names, *of, *less})
+        self._names = names
+        self._of = of
+        self._less = less
+        self._complement = complement
 
-    @property
-    def facts(self) -> frozenset[str]:
-        return frozenset({*self.names, *self.of, *self.less})
-
-    def _divisor(self, totals: Totals) -> int:
-        return _sum(totals, self.of) - _sum(totals, self.less)
-
-    def value(self, totals: Totals) -> Decimal | None:
+    def value(self, totals: Totals) -> Value:
         divisor = self._divisor(totals)
         if divisor == 0:
             return None
-        share = _sum(totals, self.names)
-        # One division only, so that the value is the nearest Decimal to the exact quotient.
-        return Decimal(divisor - share if self.complement else share) / Decimal(divisor)
+        share = _sum(totals, self._names)
+        return _EXACT.divide(divisor - share if self._complement else share, divisor)
 
     def sample(self, totals: Totals) -> int:
-        calls = _sum(totals, self.of) - _sum(totals, self.less) if "requests" in self.of else None
-        return totals.sums.get("requests", 0) if calls is None else calls
+        return self._divisor(totals) if self._of == ("requests",) else totals.sums.get("requests", 0)
+
+    def _divisor(self, totals: Totals) -> int:
+        return _sum(totals, self._of) - _sum(totals, self._less)
 
 
 class Percentile:
@@ -111,19 +111,20 @@ class Percentile:
 
     def __init__(self, histogram: str, percent: int) -> None:
         self.histogram = histogram
-        self.percent = percent
+        self._column = f"{histogram}_p{percent}"
+        self._share = Fraction(percent, 100)
 
     def value(self, totals: Totals) -> int | None:
-        kept = totals.kept.get(f"{self.histogram}_p{self.percent}")
-        if kept is not None:
-            return kept[0]
+        if self._column in totals.kept:
+            return totals.kept[self._column]
         counts = totals.histograms.get(self.histogram, {})
         buckets = sorted(counts)
-        return quantile(buckets, [counts[bucket] for bucket in buckets], Fraction(self.percent, 100))
+        return quantile(buckets, [counts[bucket] for bucket in buckets], self._share)
 
     def sample(self, totals: Totals) -> int:
-        kept = totals.kept.get(f"{self.histogram}_p{self.percent}")
-        return sum(totals.histograms.get(self.histogram, {}).values()) if kept is None else kept[1]
+        if self.histogram in totals.observed:
+            return totals.observed[self.histogram]
+        return sum(totals.histograms.get(self.histogram, {}).values())
 
 
 def _sum(totals: Totals, names: tuple[str, ...]) -> int:

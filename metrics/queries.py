@@ -3,13 +3,36 @@
 Sums are exact for any window: whole buckets come from the rollups, the ragged ends from minutes or from the calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Context, Decimal
+from typing import Final, NamedTuple
 
-from ingest.vocabulary import Grain
-from metrics.readings import Breakdown, Comparison, Reading, Series
+from metrics.catalog import METRICS, Metric
+from metrics.formulas import ALWAYS, Sum, Totals
+from metrics.gather import Keep, gather, largest
+from metrics.plan import WindowTooWideError, plan
+from metrics.readings import Breakdown, Comparison, Part, Reading, Series, Value
+from metrics.selection import Cell, Key, Question, labels, overflow, resolve
 from metrics.slices import Dimension, Slice
+from metrics.units import ENOUGH_EVENTS
+from metrics.watermark import complete_to, of_pieces
 from metrics.windows import Window
+
+__all__ = ["WindowTooWideError", "breakdown", "compare", "complete_to", "series", "several_series", "value", "values"]
+
+_EXACT: Final = Context(prec=28)
+_NOTHING: Final = Totals()
+
+
+class _Grid(NamedTuple):
+    """What all series of one answer share."""
+
+    starts: tuple[datetime, ...]
+    step: timedelta
+    complete_to: datetime
+    now: datetime
 
 
 def value(metric: str, window: Window, slice_: Slice, *, now: datetime) -> Reading:
@@ -19,7 +42,13 @@ def value(metric: str, window: Window, slice_: Slice, *, now: datetime) -> Readi
 
 def values(metrics: Sequence[str], window: Window, slice_: Slice, *, now: datetime) -> dict[str, Reading]:
     """Return several metrics of the same calls, by key, from one look at the data."""
-    raise NotImplementedError
+    asked = _asked(metrics)
+    question = _question(asked, window, slice_, now=now)
+    if question is None:
+        return _readings(asked, _NOTHING, now)
+    pieces = plan(question)
+    complete = of_pieces(slice_.project_id, pieces, window, now=now)
+    return _readings(asked, gather(question, pieces).get((None, 0), _NOTHING), complete)
 
 
 def series(
@@ -46,8 +75,27 @@ def several_series(
     top: int = 5,
     now: datetime,
 ) -> dict[str, tuple[Series, ...]]:
-    """Return the series of several metrics, by key, from one look at the data; `top` is ordered by the first metric."""
-    raise NotImplementedError
+    """Return the series of several metrics, by key, from one look at the data.
+
+    Buckets lie on a grid counted from 1970 in UTC; those at the ends hold what lies in the window. The parts of `by`
+    are the top ones of the first metric when that is a sum, else those with the most requests.
+    """
+    asked = _asked(metrics)
+    question = _question(asked, window, slice_, now=now, step=bucket, by=by)
+    cells: Mapping[Cell, Totals] = {}
+    complete = now
+    keys: list[Key] = [0] if by is None else []
+    if question is not None:
+        pieces = plan(question)
+        complete = of_pieces(slice_.project_id, pieces, window, now=now)
+        keep = None if by is None else _top(question, asked[0], top)
+        cells = gather(question, pieces, keep)
+        keys = [0] if keep is None else [*keep.keys, *([None] if keep.others else [])]
+    names: Mapping[Key, str] = {0: ""} if by is None else labels(slice_.project_id, by)
+    grid = _Grid(tuple(window.buckets(bucket)), bucket, complete, now)
+    return {
+        metric.key: tuple(_line(metric, names.get(key, str(key)), key, cells, grid) for key in keys) for metric in asked
+    }
 
 
 def breakdown(
@@ -60,15 +108,150 @@ def breakdown(
     top: int = 10,
     now: datetime,
 ) -> Breakdown:
-    """Return the parts with the largest `order_by` (default: the first metric), and the rest together."""
-    raise NotImplementedError
+    """Return the parts with the largest `order_by` (default: the first metric), and the rest together.
+
+    A breakdown by error or by user is about the calls that have one, and so is its total. Users can be ordered by sums.
+    """
+    asked = _asked(metrics)
+    order = METRICS[order_by] if order_by is not None else asked[0]
+    question = _question(asked, window, slice_, now=now, by=dimension)
+    if question is None:
+        return Breakdown(dimension, (), None, Part("", _readings(asked, _NOTHING, now)), now)
+    pieces = plan(question)
+    complete = of_pieces(slice_.project_id, pieces, window, now=now)
+    keep = _rank(question, order, top)
+    cells = gather(question, pieces, keep)
+    names = labels(slice_.project_id, dimension)
+
+    def part(name: str, totals: Totals) -> Part:
+        return Part(name, _readings(asked, totals, complete))
+
+    total = Totals()
+    for totals in cells.values():
+        total.add(totals)
+    return Breakdown(
+        dimension,
+        tuple(part(names.get(key, str(key)), cells.get((None, key), _NOTHING)) for key in keep.keys),
+        part(names[None], cells.get((None, None), _NOTHING)) if keep.others else None,
+        part("", total),
+        complete,
+    )
 
 
 def compare(metric: str, window: Window, other: Window, slice_: Slice, *, now: datetime) -> Comparison:
     """Return one metric in two windows. When `window` is not over, both are cut at the part that has passed."""
-    raise NotImplementedError
+    passed = max(min(window.duration, now - window.start), timedelta())
+    reading = value(metric, window.until(window.start + passed), slice_, now=now)
+    before = value(metric, other.until(other.start + passed) if passed < window.duration else other, slice_, now=now)
+    return Comparison(
+        reading,
+        before,
+        difference=_difference(reading.value, before.value),
+        relative=_relative(reading.value, before.value),
+        enough=min(reading.sample, before.sample) >= ENOUGH_EVENTS,
+    )
 
 
-def complete_to(project_id: int, *, now: datetime, grain: Grain = Grain.MINUTE) -> datetime:
-    """Return the watermark: every call of the project received before this time is in what `grain` is read for."""
-    raise NotImplementedError
+def _asked(metrics: Iterable[str]) -> list[Metric]:
+    return [METRICS[key] for key in metrics]
+
+
+def _question(
+    asked: Sequence[Metric],
+    window: Window,
+    slice_: Slice,
+    *,
+    now: datetime,
+    step: timedelta | None = None,
+    by: Dimension | None = None,
+) -> Question | None:
+    """Return the question to put to the tables; None when no call can match."""
+    filters = resolve(slice_)
+    if filters is None:
+        return None
+    return Question(
+        slice_.project_id,
+        filters,
+        window,
+        now,
+        facts=ALWAYS.union(*(metric.facts for metric in asked)),
+        histograms=frozenset(metric.formula.histogram for metric in asked if metric.formula.histogram),
+        step=step,
+        by=by,
+    )
+
+
+def _top(question: Question, metric: Metric, top: int) -> Keep:
+    """Return the keys worth a line of their own; a rate or a latency is no reason, so those go by requests."""
+    return _rank(question, metric if isinstance(metric.formula, Sum) else METRICS["requests"], top)
+
+
+def _rank(question: Question, order: Metric, top: int) -> Keep:
+    """Return the `top` keys by a metric, largest first, and whether there are more."""
+    assert question.by is not None
+    ranked = replace(
+        question,
+        step=None,
+        facts=ALWAYS | order.facts,
+        histograms=frozenset({order.formula.histogram} - {""}),
+    )
+    pieces = plan(ranked)
+    if question.by == "user_id":
+        if not isinstance(order.formula, Sum):
+            raise ValueError(f"users can be ordered by a sum only, and {order.key} is none")
+        users = largest(ranked, pieces, facts=order.facts, most=top + 1)
+        return Keep(users[:top], others=len(users) > top)
+    cells = gather(ranked, pieces)
+    together = overflow(question.project_id, question.by)
+    keys = [
+        key for _, key in sorted(cells, key=lambda cell: _largest_first(order, cells[cell], cell)) if key != together
+    ]
+    return Keep(keys[:top], others=len(cells) > len(keys[:top]))
+
+
+def _largest_first(order: Metric, totals: Totals, cell: Cell) -> tuple[bool, Decimal, int]:
+    reading = _reading(order, totals, None)
+    key = cell[1]
+    assert isinstance(key, int)
+    return reading.value is None, -Decimal(reading.value or 0), key
+
+
+def _readings(asked: Sequence[Metric], totals: Totals, complete: datetime) -> dict[str, Reading]:
+    return {metric.key: _reading(metric, totals, complete) for metric in asked}
+
+
+def _reading(metric: Metric, totals: Totals, complete: datetime | None) -> Reading:
+    return Reading(
+        metric.key, _value(metric, totals), metric.formula.sample(totals), complete, totals.sums.get("unpriced", 0)
+    )
+
+
+def _value(metric: Metric, totals: Totals) -> Value:
+    return metric.formula.value(totals) if totals.sums.get("requests") else metric.empty
+
+
+def _line(metric: Metric, name: str, key: Key, cells: Mapping[Cell, Totals], grid: _Grid) -> Series:
+    totals = [cells.get((start, key), _NOTHING) for start in grid.starts]
+    return Series(
+        metric.key,
+        name,
+        grid.starts,
+        grid.step,
+        # What has not happened yet is unknown, not zero.
+        tuple(
+            _value(metric, each) if start < grid.now else None for start, each in zip(grid.starts, totals, strict=True)
+        ),
+        tuple(metric.formula.sample(each) for each in totals),
+        grid.complete_to,
+    )
+
+
+def _difference(value: Value, other: Value) -> Value:
+    if value is None or other is None:
+        return None
+    return _EXACT.subtract(Decimal(value), Decimal(other)) if isinstance(value, Decimal) else value - other
+
+
+def _relative(value: Value, other: Value) -> Decimal | None:
+    difference = _difference(value, other)
+    return None if difference is None or other is None or other == 0 else _EXACT.divide(difference, other)

@@ -1,0 +1,115 @@
+"""Marks: which buckets of the rollups are out of date, and since when.
+
+Ingest appends one in the transaction that stores the calls, so a mark that can be seen implies calls that can be seen.
+It is read, its bucket is recomputed by a later statement, and then exactly the marks that were read are deleted, all in
+one transaction: whatever is marked meanwhile has an id that was not read, and stays.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from ingest.vocabulary import Grain
+from metrics.windows import SPANS, Window, floor
+
+# A busy minute can have any number of marks; this many are read at once, with one recomputation for all of one bucket.
+MARKS_AT_ONCE: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dirty:
+    """One bucket of one project that has marks."""
+
+    project_id: int
+    bucket: datetime
+    marked_at: datetime
+    """The oldest of its marks: calls received before this are in the rollup already."""
+    marks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Buckets of one project that lie side by side, so that one range of ids covers them."""
+
+    project_id: int
+    window: Window
+
+
+def newest() -> int:
+    """Return the id of the newest mark there is; work is bounded by it, or a busy ingest would keep it going."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(id), 0) FROM rollup_dirty")
+        (mark,) = cursor.fetchone()
+        return int(mark)
+
+
+def read(grain: Grain, *, up_to: int, buckets: int, open_from: datetime, settled_before: datetime) -> list[Dirty]:
+    """Return the longest-waiting dirty buckets of a grain.
+
+    A bucket that starts at `open_from` or later is left until its oldest mark is older than `settled_before`.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT project_id, bucket, min(marked_at), array_agg(id)
+              FROM (SELECT id, project_id, bucket, marked_at
+                      FROM rollup_dirty
+                     WHERE grain = %s AND id <= %s
+                     ORDER BY id
+                     LIMIT %s) AS oldest
+             GROUP BY project_id, bucket
+            HAVING bucket < %s OR min(marked_at) < %s
+             ORDER BY min(id)
+             LIMIT %s
+            """,
+            [grain, up_to, MARKS_AT_ONCE, open_from, settled_before, buckets],
+        )
+        return [Dirty(project, bucket, at, tuple(marks)) for project, bucket, at, marks in cursor.fetchall()]
+
+
+def delete(grain: Grain, dirty: Iterable[Dirty]) -> None:
+    """Delete exactly the marks that were read."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM rollup_dirty WHERE grain = %s AND id = ANY(%s)",
+            [grain, [mark for each in dirty for mark in each.marks]],
+        )
+
+
+def insert(grain: Grain, dirty: Iterable[Dirty]) -> None:
+    """Mark the coarser buckets that these lie in. The marks keep their age, because the watermark is read from it."""
+    oldest: dict[tuple[int, datetime], datetime] = {}
+    for each in dirty:
+        key = each.project_id, floor(each.bucket, SPANS[grain])
+        oldest[key] = min(oldest.get(key, each.marked_at), each.marked_at)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO rollup_dirty (project_id, bucket, marked_at, grain)
+            SELECT project_id, bucket, marked_at, %s
+              FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) AS mark (project_id, bucket, marked_at)
+            """,
+            [
+                grain,
+                [project for project, _ in oldest],
+                [bucket for _, bucket in oldest],
+                list(oldest.values()),
+            ],
+        )
+
+
+def runs(dirty: Sequence[Dirty], grain: Grain, *, longest: int) -> list[Run]:
+    """Join neighbouring buckets of a project into runs of at most `longest` buckets."""
+    span = SPANS[grain]
+    found: list[Run] = []
+    for project, bucket in sorted((each.project_id, each.bucket) for each in dirty):
+        last = found[-1] if found else None
+        follows = last is not None and last.project_id == project and last.window.end == bucket
+        if last is not None and follows and last.window.duration < longest * span:
+            found[-1] = Run(project, Window(last.window.start, bucket + span))
+        else:
+            found.append(Run(project, Window(bucket, bucket + span)))
+    return found

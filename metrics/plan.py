@@ -1,0 +1,138 @@
+"""Plans: which table answers for which part of a window.
+
+Whole buckets come from the coarsest table that knows the asked dimensions, what sticks out at both ends from the next
+finer one, and the last ragged bit from the calls themselves. The parts never overlap, so sums are exact for any window.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from ingest.partitions import kept_from
+from ingest.vocabulary import Grain
+from metrics.facets import facet_of
+from metrics.facts import USER_FACTS
+from metrics.selection import Question
+from metrics.windows import EPOCH, SPANS, Window, ceil, floor
+
+FOREVER: Final = datetime.max.replace(tzinfo=EPOCH.tzinfo)
+# The calls of so much time are read one by one at most, when neither a rollup nor the index on users helps.
+MOST_CALLS: Final = timedelta(days=2)
+
+_MINUTE, _HOUR, _DAY = (SPANS[grain] for grain in (Grain.MINUTE, Grain.HOUR, Grain.DAY))
+
+
+class WindowTooWideError(ValueError):
+    """The question could only be answered by reading too many calls one by one. The message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table and the buckets of it that may be read."""
+
+    name: str
+    grain: Grain | None = None
+    """The marks that say which of its buckets are out of date; None: the calls themselves, always up to date."""
+    span: timedelta | None = None
+    """The length of its buckets; None: months, or single calls."""
+    start: datetime = EPOCH
+    end: datetime = FOREVER
+
+    def whole(self, window: Window) -> Window | None:
+        """Return the whole buckets inside a window that this table answers for."""
+        start, end = max(window.start, self.start), min(window.end, self.end)
+        if self.span is not None:
+            start, end = ceil(start, self.span), floor(end, self.span)
+        elif self.grain is not None:
+            start, end = _month_at(start - timedelta(microseconds=1), after=True), _month_at(end, after=False)
+        return Window(start, end) if start < end else None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the window and the table it is read from."""
+
+    table: Table
+    window: Window
+
+
+CALLS: Final = Table("request_log")
+
+
+def hour_horizon(now: datetime) -> datetime:
+    """Return the time from which hours are not read: the last ones are fresher in the minutes and in the calls."""
+    return floor(now, _HOUR) - _HOUR
+
+
+def open_day(now: datetime) -> datetime:
+    """Return the start of the day that is not over; its rows are not read."""
+    return floor(now, _DAY)
+
+
+def plan(question: Question) -> list[Piece]:
+    """Return the parts of the window in order of time. Raises WindowTooWideError."""
+    pieces = list(_cut(question.window, _ladder(question)))
+    by_call = sum((piece.window.duration for piece in pieces if piece.table is CALLS), timedelta())
+    if by_call > MOST_CALLS and "user_id" not in question.filters:
+        raise WindowTooWideError(
+            f"this question reads calls one by one, and can do so for at most {MOST_CALLS.days} days:"
+            " ask for a shorter window, buckets of whole hours, or fewer filters"
+        )
+    return pieces
+
+
+def _cut(window: Window, ladder: Sequence[Table]) -> Iterator[Piece]:
+    if window.is_empty:
+        return
+    table, finer = ladder[0], ladder[1:]
+    whole = table.whole(window)
+    if whole is None:
+        yield from _cut(window, finer)
+        return
+    yield from _cut(Window(window.start, whole.start), finer)
+    yield Piece(table, whole)
+    yield from _cut(Window(whole.end, window.end), finer)
+
+
+def _ladder(question: Question) -> list[Table]:
+    """Return the tables that can answer, coarsest first. The calls can answer everything."""
+    step = question.step
+    return [
+        *(
+            table
+            for table in _rollups(question)
+            if step is None or (table.span is not None and step % table.span == timedelta())
+        ),
+        CALLS,
+    ]
+
+
+def _rollups(question: Question) -> list[Table]:
+    now = question.now
+    today = open_day(now)
+    cut_by = question.dimensions - {"environment"}
+    if "user_id" in cut_by:
+        if cut_by != {"user_id"} or question.histograms or not question.facts <= {fact.name for fact in USER_FACTS}:
+            return []
+        return [
+            Table("user_month", Grain.DAY, end=_month_at(today, after=False)),
+            Table("user_day", Grain.DAY, _DAY, end=today),
+        ]
+    if len(cut_by) <= 1 and facet_of("".join(cut_by)):
+        hours_from = kept_from("facet_hour", now)
+        return [
+            Table("cube_day", Grain.DAY, _DAY, end=hours_from),
+            Table("facet_hour", Grain.HOUR, _HOUR, start=hours_from, end=hour_horizon(now)),
+            Table("facet_minute", Grain.MINUTE, _MINUTE, start=kept_from("facet_minute", now)),
+        ]
+    return [
+        Table("cube_day", Grain.DAY, _DAY, end=today),
+        Table("cube_hour", Grain.HOUR, _HOUR, end=hour_horizon(now)),
+    ]
+
+
+def _month_at(at: datetime, *, after: bool) -> datetime:
+    """Return the start of the month that `at` lies in, or of the one after it."""
+    start = floor(at, _DAY).replace(day=1)
+    return (start + timedelta(days=31)).replace(day=1) if after else start

@@ -1,0 +1,208 @@
+# ruff: noqa: S608 — the names come from the declarations below, values are always parameters
+"""The SQL that writes rollups, put together from the declared facts and facets. Names come from code, values never.
+
+Every statement recomputes whole buckets of one project from the level below. Histograms are merged here, once, because
+merging them at reading time is the slowest part of a dashboard; so are the percentiles, which cannot be merged later.
+"""
+
+from string import Template
+from typing import Final
+
+from ingest.histogram import UPPER_MS, middle_of
+from metrics.facets import CUBE_DIMENSIONS, FACETS
+from metrics.facts import FACTS, HISTOGRAMS, USER_FACTS
+
+_FACT_COLUMNS: Final = ", ".join(fact.name for fact in FACTS)
+_USER_COLUMNS: Final = ", ".join(fact.name for fact in USER_FACTS)
+_OF_CALLS: Final = ", ".join(f"{fact.of_calls} AS {fact.name}" for fact in FACTS)
+_USER_OF_CALLS: Final = ", ".join(f"{fact.of_calls} AS {fact.name}" for fact in USER_FACTS)
+_MERGED: Final = ", ".join(f"sum({fact.name}) AS {fact.name}" for fact in FACTS)
+_USER_MERGED: Final = ", ".join(f"sum({fact.name}) AS {fact.name}" for fact in USER_FACTS)
+_CUBE: Final = ", ".join(CUBE_DIMENSIONS.values())
+_FACET_KEYS: Final = ", ".join(dict.fromkeys(["environment_id", *(facet.column for facet in FACETS if facet.column)]))
+# The latency in ms that stands for each bucket; indexed from 1.
+_MIDDLES: Final = f"'{{{','.join(str(middle_of(bucket)) for bucket in range(len(UPPER_MS)))}}}'::int[]"
+
+_HISTOGRAM_COLUMNS: Final = ", ".join(
+    name
+    for histogram in HISTOGRAMS
+    for name in (*histogram.columns, f"{histogram.name}_buckets", f"{histogram.name}_counts")
+)
+
+# Calls per histogram and place in it, as rows (histogram, place, calls), read from the calls in one scan.
+_PLACES: Final = Template("""
+  SELECT bucket, $dimensions, CASE $which END AS histogram, coalesce($names) AS place, count(*)::int AS calls
+    FROM (SELECT date_bin($step, started_at, 'epoch') AS bucket, $dimensions, $of_call
+            FROM request_log
+           WHERE project_id = %(project)s AND id >= %(first)s AND id < %(end)s) AS call
+   GROUP BY GROUPING SETS ($sets)
+  HAVING coalesce($names) IS NOT NULL""")
+
+# One row per group of keys with the sparse arrays and the nearest-rank percentiles: the first place that at least
+# that share of the calls does not exceed.
+_HISTOGRAMS: Final = Template("""
+  SELECT $keys, $arrays
+    FROM (SELECT $keys, histogram, place, calls,
+                 sum(calls) OVER (PARTITION BY $keys, histogram ORDER BY place) AS up_to_here,
+                 sum(calls) OVER (PARTITION BY $keys, histogram) AS in_all
+            FROM $places) AS cumulated
+   GROUP BY $keys""")
+
+_SUMS: Final = Template("""
+  SELECT date_bin($step, started_at, 'epoch') AS bucket, $dimensions, $facts
+    FROM request_log
+   WHERE project_id = %(project)s AND id >= %(first)s AND id < %(end)s
+   GROUP BY bucket, $dimensions""")
+
+# The same cuts of the sums and of the histogram places. Environment 0 is all environments together.
+_CUT: Final = Template("""
+  SELECT bucket, CASE WHEN grouping(environment_id) = 1 THEN 0 ELSE environment_id END AS environment,
+         CASE $numbers ELSE 0 END AS facet, CASE $columns ELSE 0 END AS key, $values
+    FROM $base
+   GROUP BY GROUPING SETS ($sets)
+  HAVING grouping(environment_id) = 1 OR environment_id <> 0""")
+
+_JOINED: Final = Template("""
+  SELECT $columns, $facts, $histograms
+    FROM $sums AS sums LEFT JOIN $merged AS merged USING ($keys)""")
+
+
+def _histograms(keys: str, places: str) -> str:
+    arrays = []
+    for number, histogram in enumerate(HISTOGRAMS):
+        mine = f"histogram = {number}"
+        arrays += [
+            f"({_MIDDLES})[1 + min(place) FILTER (WHERE {mine} AND up_to_here * 100 >= in_all * {percent})] AS {column}"
+            for column, percent in histogram.columns.items()
+        ]
+        arrays += [
+            f"array_agg({what} ORDER BY place) FILTER (WHERE {mine}) AS {histogram.name}_{name}"
+            for what, name in (("place::smallint", "buckets"), ("calls::int", "counts"))
+        ]
+    return _HISTOGRAMS.substitute(keys=keys, places=places, arrays=", ".join(arrays))
+
+
+def _places(step: str, dimensions: str) -> str:
+    names = [histogram.name for histogram in HISTOGRAMS]
+    return _PLACES.substitute(
+        step=step,
+        dimensions=dimensions,
+        names=", ".join(names),
+        which=" ".join(f"WHEN grouping({name}) = 0 THEN {number}" for number, name in enumerate(names)),
+        of_call=", ".join(f"{histogram.of_call} AS {histogram.name}" for histogram in HISTOGRAMS),
+        sets=", ".join(f"(bucket, {dimensions}, {name})" for name in names),
+    )
+
+
+def _cut(base: str, *, values: str, also: str = "") -> str:
+    named = [facet for facet in FACETS if facet.column]
+    sets = [
+        ", ".join(part for part in ("bucket", also, environment, facet.column) if part)
+        for facet in FACETS
+        for environment in ("environment_id", "")
+    ]
+    return _CUT.substitute(
+        base=base,
+        values=values,
+        numbers=" ".join(f"WHEN grouping({facet.column}) = 0 THEN {facet.number}" for facet in named),
+        columns=" ".join(f"WHEN grouping({facet.column}) = 0 THEN {facet.column}" for facet in named),
+        sets=", ".join(f"({each})" for each in sets),
+    )
+
+
+def _joined(columns: str, sums: str, merged: str, keys: str) -> str:
+    histograms = ", ".join(
+        f"coalesce({name}, '{{}}')" if name.endswith(("_buckets", "_counts")) else name
+        for name in _HISTOGRAM_COLUMNS.split(", ")
+    )
+    return _JOINED.substitute(
+        columns=columns, facts=_FACT_COLUMNS, histograms=histograms, sums=sums, merged=merged, keys=keys
+    )
+
+
+def _insert(table: str, keys: str) -> str:
+    return f"INSERT INTO {table} ({keys}, {_FACT_COLUMNS}, {_HISTOGRAM_COLUMNS})"
+
+
+def _facets() -> str:
+    """Return the CTEs from `sums` and `places` to the rows of a facet table, without the project."""
+    keys = "bucket, environment, facet, key"
+    return f""",
+facet_sums AS ({_cut("sums", values=_MERGED)}),
+facet_places AS ({_cut("places", values="histogram, place, sum(calls)::int AS calls", also="histogram, place")}),
+facet_histograms AS ({_histograms(keys, "facet_places")})"""
+
+
+_FACET_TARGET: Final = "bucket, environment_id, facet, key, project_id"
+_FACET_ROWS: Final = _joined(
+    "bucket, environment, facet, key, %(project)s",
+    "facet_sums",
+    "facet_histograms",
+    "bucket, environment, facet, key",
+)
+
+
+def facet_minute() -> str:
+    """From the calls of some minutes of a project to their facets."""
+    step = "'1 minute'"
+    return f"""
+WITH sums AS MATERIALIZED ({_SUMS.substitute(step=step, dimensions=_FACET_KEYS, facts=_OF_CALLS)}),
+places AS MATERIALIZED ({_places(step, _FACET_KEYS)}){_facets()}
+{_insert("facet_minute", _FACET_TARGET)} {_FACET_ROWS}"""
+
+
+def facet_and_cube_hour() -> str:
+    """From the calls of some hours of a project to their cube and their facets, in one statement."""
+    step = "'1 hour'"
+    return f"""
+WITH sums AS MATERIALIZED ({_SUMS.substitute(step=step, dimensions=_CUBE, facts=_OF_CALLS)}),
+places AS MATERIALIZED ({_places(step, _CUBE)}),
+cube_histograms AS ({_histograms(f"bucket, {_CUBE}", "places")}),
+cube AS (
+{_insert("cube_hour", f"bucket, {_CUBE}, project_id")}
+{_joined(f"bucket, {_CUBE}, %(project)s", "sums", "cube_histograms", f"bucket, {_CUBE}")}){_facets()}
+{_insert("facet_hour", _FACET_TARGET)} {_FACET_ROWS}"""
+
+
+def cube_day() -> str:
+    """From the hours of some days of a project to the days."""
+    where = "project_id = %(project)s AND bucket >= %(start)s AND bucket < %(stop)s"
+    day = "date_bin('1 day', bucket, 'epoch')"
+    places = " UNION ALL ".join(
+        f"SELECT {day} AS bucket, {_CUBE}, {number} AS histogram, place, sum(calls)::int AS calls"
+        f" FROM cube_hour, unnest({histogram.name}_buckets, {histogram.name}_counts) AS counted (place, calls)"
+        f" WHERE {where} GROUP BY {day}, {_CUBE}, place"
+        for number, histogram in enumerate(HISTOGRAMS)
+    )
+    return f"""
+WITH sums AS (SELECT {day} AS bucket, {_CUBE}, {_MERGED} FROM cube_hour WHERE {where} GROUP BY {day}, {_CUBE}),
+places AS ({places}),
+cube_histograms AS ({_histograms(f"bucket, {_CUBE}", "places")})
+{_insert("cube_day", f"bucket, {_CUBE}, project_id")}
+{_joined(f"bucket, {_CUBE}, %(project)s", "sums", "cube_histograms", f"bucket, {_CUBE}")}"""
+
+
+def user_day() -> str:
+    """From the calls of some days of a project to what each user made of them."""
+    return f"""
+INSERT INTO user_day (bucket, environment_id, user_id, project_id, {_USER_COLUMNS})
+SELECT (date_bin('1 day', started_at, 'epoch') AT TIME ZONE 'UTC')::date AS day,
+       environment_id, user_id, %(project)s, {_USER_OF_CALLS}
+  FROM request_log
+ WHERE project_id = %(project)s AND id >= %(first)s AND id < %(end)s AND user_id IS NOT NULL
+ GROUP BY day, environment_id, user_id"""
+
+
+def user_month() -> str:
+    """From the days of one month of a project to the month. Cheaper than finding out which of its users changed."""
+    return f"""
+INSERT INTO user_month (bucket, environment_id, user_id, project_id, {_USER_COLUMNS})
+SELECT %(month)s, environment_id, user_id, %(project)s, {_USER_MERGED}
+  FROM user_day
+ WHERE project_id = %(project)s AND bucket >= %(month)s AND bucket < %(month)s + interval '1 month'
+ GROUP BY environment_id, user_id"""
+
+
+def delete(table: str) -> str:
+    """Empty the buckets of a project that are about to be written again."""
+    return f"DELETE FROM {table} WHERE project_id = %(project)s AND bucket >= %(start)s AND bucket < %(stop)s"

@@ -1,0 +1,79 @@
+"""Selections: a slice with its names replaced by what the rows hold, and one question put to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from ingest.dimensions import ABSENT, OTHER_NAME, find, names
+from ingest.vocabulary import DimensionKind, ErrorCategory
+from metrics.slices import NONE, OTHER, Dimension, Slice
+from metrics.windows import Window
+
+# What a row is told apart by: an id of `dim`, an error category, a user's own id. None: all keys not named.
+Key = int | str | None
+# Where a total belongs: the start of its bucket, and its key.
+Cell = tuple[datetime | None, Key]
+
+INTERNED: Final[Mapping[str, DimensionKind]] = {
+    "environment": DimensionKind.ENVIRONMENT,
+    "feature": DimensionKind.FEATURE,
+    "prompt_type": DimensionKind.PROMPT_TYPE,
+    "prompt_version": DimensionKind.PROMPT_VERSION,
+    "model": DimensionKind.MODEL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which facts of which calls are wanted, and how they are cut."""
+
+    project_id: int
+    filters: Mapping[str, int | str]
+    window: Window
+    now: datetime
+    facts: frozenset[str]
+    histograms: frozenset[str]
+    step: timedelta | None = None
+    by: Dimension | None = None
+
+    @property
+    def dimensions(self) -> frozenset[str]:
+        """Return every dimension the rows must be told apart by."""
+        return frozenset(self.filters) | (frozenset({self.by}) if self.by else frozenset())
+
+
+def resolve(slice_: Slice) -> dict[str, int | str] | None:
+    """Return the key of each condition; None when a name was never used, so that no call can match."""
+    keys: dict[str, int | str] = {}
+    for dimension, name in slice_.filters.items():
+        key = _key(slice_.project_id, dimension, name)
+        if key is None:
+            return None
+        keys[dimension] = key
+    return keys
+
+
+def _key(project_id: int, dimension: str, name: str) -> Key:
+    if dimension == "user_id":
+        return name
+    if name == NONE:
+        return ABSENT
+    if dimension == "error":
+        return next((category.value for category in ErrorCategory if category.name.lower() == name), None)
+    return find(project_id, INTERNED[dimension], name)
+
+
+def labels(project_id: int, dimension: Dimension) -> Mapping[Key, str]:
+    """Return the name of each key of a dimension; users are named by their key and are not in it."""
+    known: dict[Key, str] = {None: OTHER, ABSENT: NONE}
+    if dimension == "error":
+        known.update((category.value, category.name.lower()) for category in ErrorCategory if category)
+    elif dimension in INTERNED:
+        known.update(names(project_id, INTERNED[dimension]).items())
+    return known
+
+
+def overflow(project_id: int, dimension: Dimension) -> Key:
+    """Return the key that names beyond the cap were counted under; it is never one of the top parts."""
+    return find(project_id, INTERNED[dimension], OTHER_NAME) if dimension in INTERNED else None

@@ -1,0 +1,47 @@
+"""The watermark: up to when everything that was received is in what is read."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from ingest.vocabulary import Grain
+from metrics.plan import FOREVER, Piece, hour_horizon, open_day
+from metrics.windows import EPOCH, SPANS, Window, floor
+
+EVER: Final = Window(EPOCH, FOREVER)
+
+
+def complete_to(project_id: int, *, now: datetime, grain: Grain = Grain.MINUTE, window: Window = EVER) -> datetime:
+    """Return the time before which every received call of the window is in what `grain` is read for.
+
+    That is the age of the oldest mark, or now. Buckets that are never read (the last hours, the open day) do not
+    count: their calls are read from finer tables. A mark of a finer grain holds back the coarser ones too.
+    """
+    read_until = {Grain.MINUTE: FOREVER, Grain.HOUR: hour_horizon(now), Grain.DAY: open_day(now)}
+    grains = [each for each in Grain if each <= grain]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT min(marked_at)
+              FROM rollup_dirty
+              JOIN unnest(%s::smallint[], %s::timestamptz[], %s::timestamptz[]) AS read (grain, start, stop)
+                USING (grain)
+             WHERE project_id = %s AND bucket >= start AND bucket < stop
+            """,
+            [
+                grains,
+                [floor(window.start, SPANS[each]) for each in grains],
+                [min(window.end, read_until[each]) for each in grains],
+                project_id,
+            ],
+        )
+        (oldest,) = cursor.fetchone()
+    return now if oldest is None else min(oldest, now)
+
+
+def of_pieces(project_id: int, pieces: Iterable[Piece], window: Window, *, now: datetime) -> datetime:
+    """Return the watermark of what was read: that of the coarsest table; the calls themselves are always complete."""
+    grains = [piece.table.grain for piece in pieces if piece.table.grain is not None]
+    return complete_to(project_id, now=now, grain=max(grains), window=window) if grains else now
