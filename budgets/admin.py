@@ -15,8 +15,7 @@ from django.utils.safestring import SafeString
 from budgets import periods, progress, spending
 from budgets.dollars import DollarField
 from budgets.models import Budget, Severity, Threshold
-from ingest.models import Dimension
-from ingest.vocabulary import DimensionKind
+from budgets.names import unheard_of
 from metrics import units
 
 DEFAULT_THRESHOLDS = (
@@ -137,11 +136,8 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        for kind, name in ((DimensionKind.FEATURE, obj.feature), (DimensionKind.ENVIRONMENT, obj.environment)):
-            if name and not Dimension.objects.filter(project=obj.project, kind=kind, name=name).exists():
-                word = kind.name.lower()
-                text = f"No call has named the {word} “{name}” yet. Until one does, nothing counts towards this budget."
-                messages.warning(request, text)
+        for sentence in unheard_of(obj.project, environment=obj.environment, feature=obj.feature):
+            messages.warning(request, sentence)
 
     @admin.action(description="Pause the selected budgets", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Budget]) -> None:
