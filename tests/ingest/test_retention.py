@@ -1,0 +1,102 @@
+"""Dropping whole days once they are too old."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection
+from pytest_django import Settings
+
+from ingest import partitions
+from ingest.models import BodyDictionary, Dimension, RequestLog, SealedDay
+from ingest.retention import drop_expired
+from tests import factories
+from tests.factories import NOW
+
+pytestmark = pytest.mark.storage
+
+# From 2026-11-22, 90 days back for calls and 30 for bodies.
+FIRST_CALLS = date(2026, 8, 24)
+FIRST_BODIES = date(2026, 10, 23)
+DAY = timedelta(days=1)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@pytest.fixture(autouse=True)
+def retention(settings: Settings) -> None:
+    settings.RETENTION_DAYS = {**settings.RETENTION_DAYS, "request_log": 90, "request_body": 30}
+
+
+def days(table: str) -> list[date]:
+    return [partition.day for partition in partitions.partitions(table) if partition.day <= NOW.date()]
+
+
+@pytest.mark.django_db
+def test_days_are_dropped_when_they_are_wholly_too_old_and_bodies_sooner_than_calls() -> None:
+    partitions.ensure_days([FIRST_CALLS - DAY, FIRST_CALLS, FIRST_BODIES - DAY, FIRST_BODIES, NOW.date()])
+    dropped = drop_expired(now=NOW)
+    assert {"request_log_20260823", "request_body_20260823", "request_body_20260824", "request_body_20261022"} <= set(
+        dropped
+    )
+    assert days("request_log")[0] == FIRST_CALLS
+    assert {FIRST_BODIES - DAY, FIRST_BODIES, NOW.date()} <= set(days("request_log"))
+    assert days("request_body")[0] == FIRST_BODIES
+    assert drop_expired(now=NOW) == []
+
+
+@pytest.mark.django_db
+def test_a_day_is_kept_until_its_last_instant_is_too_old() -> None:
+    partitions.ensure_days([FIRST_CALLS])
+    midnight = NOW.replace(hour=0) + DAY
+    drop_expired(now=midnight - timedelta(microseconds=1))
+    assert FIRST_CALLS in days("request_log")
+    assert "request_log_20260824" in drop_expired(now=midnight)
+    assert FIRST_CALLS not in days("request_log")
+
+
+@pytest.mark.django_db
+def test_calls_go_with_their_day_and_names_dictionaries_and_seals_stay() -> None:
+    project = factories.project()
+    then = NOW - timedelta(days=90)
+    factories.stored(project, at=then, feature="long ago")
+    SealedDay.objects.create(day=then.date(), sealed_at=then)
+    BodyDictionary.objects.create(project=project, trained_at=then, dictionary=b"any")
+    assert RequestLog.objects.filter(project=project).count() == 1
+    drop_expired(now=NOW + DAY)
+    assert RequestLog.objects.filter(project=project).count() == 0
+    assert Dimension.objects.filter(project=project, name="long ago").exists()
+    assert SealedDay.objects.filter(day=then.date()).exists()
+    assert BodyDictionary.objects.filter(project=project).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_day_somebody_reads_is_left_for_the_next_run(other: Connection) -> None:
+    drop_expired(now=NOW)
+    partitions.ensure_days([FIRST_CALLS - DAY * 2, FIRST_CALLS - DAY])
+    other.execute("BEGIN; SELECT count(*) FROM request_log")
+    # The bodies are not read, so they go.
+    assert drop_expired(now=NOW) == ["request_body_20260822", "request_body_20260823"]
+    assert days("request_log")[:2] == [FIRST_CALLS - DAY * 2, FIRST_CALLS - DAY]
+    other.execute("ROLLBACK")
+    assert drop_expired(now=NOW) == ["request_log_20260822", "request_log_20260823"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_other_failures_of_the_database_are_not_taken_for_a_busy_table(other: Connection) -> None:
+    partitions.ensure_days([FIRST_CALLS - DAY])
+    other.execute("BEGIN; SELECT count(*) FROM request_log")
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        (before,) = cursor.fetchone()
+        cursor.execute("SET statement_timeout = 100")
+    try:
+        with pytest.raises(OperationalError, match="statement timeout"):
+            drop_expired(now=NOW)
+    finally:
+        other.execute("ROLLBACK")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, false)", [before])
+    drop_expired(now=NOW)
+    assert FIRST_CALLS - DAY not in days("request_log")
