@@ -1,5 +1,6 @@
 """Prices as people know them, dollars per million tokens, over columns of nano-dollars per token. Exact both ways."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
@@ -87,4 +88,15 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         if len(missing) != len(columns):
             for column in missing:
                 self.add_error(column, "Long prices are given all together or not at all.")
+        self._check_time(cleaned.get("model"), cleaned.get("effective_from"), cleaned.get("effective_until"))
         return cleaned
+
+    def _check_time(self, model: str | None, start: datetime | None, end: datetime | None) -> None:
+        if start is None:
+            return
+        if end is not None and end <= start:
+            self.add_error("effective_until", "A price ends after it begins.")
+        # The provider is part of the key and not on the form, so Django does not look.
+        same = Price.objects.filter(provider=self.instance.provider, model=model, effective_from=start)
+        if same.exclude(pk=self.instance.pk).exists():
+            self.add_error("effective_from", "This model has a price from this moment already: change that one.")

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         for each in found:
             delta = each.after_nanousd - each.before_nanousd
             self.stdout.write(
-                f"  {each.model or '(no model)'}: {each.calls:,} calls, {each.changed:,} changed, "
+                f"  {each.model or '(no model)'}: {_calls(each.calls)}, {each.changed:,} changed, "
                 f"{_dollars(each.before_nanousd)} → {_dollars(each.after_nanousd)} ({_dollars(delta, signed=True)}), "
                 f"unpriced {each.unpriced_before:,} → {each.unpriced_after:,}"
             )
@@ -57,8 +57,8 @@ def _conclusion(changed: int, *, is_applied: bool) -> str:
     if changed == 0:
         return "Nothing to change."
     if not is_applied:
-        return f"{changed:,} calls would change. Nothing was written; add --apply to write it."
-    return f"{changed:,} calls changed. The totals on the pages follow within minutes."
+        return f"{_calls(changed)} would change. Nothing was written; add --apply to write it."
+    return f"{_calls(changed)} changed. The totals on the pages follow within minutes."
 
 
 def _projects(slug: str | None) -> list[Project]:
@@ -80,6 +80,10 @@ def _moment(option: str, text: str) -> datetime:
             f"{option}: {text} is neither a day like 2026-10-07 nor a time like 2026-10-07T12:00Z"
         ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call" if number == 1 else f"{number:,} calls"
 
 
 def _dollars(nanousd: int, *, signed: bool = False) -> str:
