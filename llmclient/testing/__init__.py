@@ -18,9 +18,11 @@ from llmclient.testing._answers import (
 from llmclient.testing._buckets import Limits
 from llmclient.testing._capture import capture
 from llmclient.testing._fake import FakeAnthropic
-from llmclient.testing._requests import Plan, Request
+from llmclient.testing._requests import PLAN_HEADER, USAGE_HEADER, Plan, Request
 
 __all__ = [
+    "PLAN_HEADER",
+    "USAGE_HEADER",
     "Answer",
     "Break",
     "Failure",

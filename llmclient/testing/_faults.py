@@ -121,16 +121,16 @@ def deal(faults: Faults, rates: Rates, dice: random.Random, *, stream: bool) -> 
     roll -= rates.interrupted
     if 0 <= roll < rates.invalid_request:
         too_long = "prompt is too long: 1000112 tokens > 1000000 maximum"
-        return Fate(({"status": 400, "message": too_long},) * FOR_GOOD, None)
+        return Fate(({"status": 400, "message": too_long, "delay": 0.08},) * FOR_GOOD, None)
     return FINE
 
 
 def _failure(name: str) -> Mapping[str, Any]:
     steps: dict[str, Mapping[str, Any]] = {
-        "rate_limit": {"status": 429, "retry_after": 1.0},
-        "overloaded": {"status": 529},
-        "server_error": {"status": 500},
+        "rate_limit": {"status": 429, "retry_after": 1.0, "delay": 0.09},
+        "overloaded": {"status": 529, "delay": 0.25},
+        "server_error": {"status": 500, "delay": 1.4},
         "timeout": {"status": 504, "delay": 8.0},
-        "connection": {"hang_up": True},
+        "connection": {"hang_up": True, "delay": 0.5},
     }
     return steps[name]

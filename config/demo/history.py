@@ -1,0 +1,70 @@
+"""Four weeks of made-up history, stored by the same door as real events. Repeating it changes nothing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, time, timedelta
+from itertools import islice
+from typing import Final
+
+from django.db import connection
+
+from config.demo import story
+from config.demo.telling import event_of
+from ingest import wire
+from ingest.partitions import ensure_days, lower_bound
+from ingest.store import Origin, store
+from llmclient.testing.arrivals import arrivals
+from llmclient.testing.trace import Arrival
+from llmclient.testing.traffic import Faults, Traffic
+from projects.models import Project
+
+BATCH: Final = wire.MOST_EVENTS
+# Prompt and response are kept of the last days only: what somebody looking around will open.
+CONTENT: Final = timedelta(days=3)
+
+
+def write(project: Project, *, now: datetime, progress: Callable[[int, int], None]) -> int:
+    """Store what is missing of the history before the project was created; the number of calls stored.
+
+    Ids are functions of the project's time of creation, so an interrupted run is completed by the next one.
+    `progress` is told the calls done and their total. Raises only errors of django.db.
+    """
+    end = project.created_at
+    start = datetime.combine((end - story.HISTORY).date(), time(), end.tzinfo)
+    made = list(arrivals(start, end, per_day=story.CALLS_PER_DAY, growth=story.GROWTH, seed=story.SEED))
+    if _stored(project, start, end) == len(made):
+        return 0
+    ensure_days(start.date() + timedelta(days=day) for day in range((end.date() - start.date()).days + 1))
+    traffic = Traffic(
+        start,
+        seed=story.SEED,
+        users=story.USERS,
+        faults=Faults.ALL,
+        incidents=story.incidents(end),
+        releases=story.releases(end),
+        made_up_tokens=True,
+    )
+    origin = Origin(project.pk, story.ENVIRONMENT, project.infra_nanousd_per_request, project.infra_nanousd_per_token)
+    done = stored = 0
+    for batch in _batches(made):
+        calls = [traffic.assign(arrival) for arrival in batch]
+        events = [wire.event_of(event_of(call, with_content=end - call.at < CONTENT)) for call in calls]
+        stored += store(events, origin=origin, now=now).accepted
+        done += len(batch)
+        progress(done, len(made))
+    return stored
+
+
+def _batches(made: Sequence[Arrival]) -> Iterator[list[Arrival]]:
+    rest = iter(made)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _stored(project: Project, start: datetime, end: datetime) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM request_log WHERE project_id = %s AND id >= %s AND id < %s",
+            [project.pk, lower_bound(start), lower_bound(end)],
+        )
+        (count,) = cursor.fetchone()
+        return int(count)

@@ -1,0 +1,60 @@
+"""What happened in the demonstration: what went wrong when, and which prompts were changed. Seeded, relative to now."""
+
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from typing import Final
+
+from llmclient.testing.traffic import Incident, Release, Trouble
+
+SEED: Final = 20_261_122
+SLUG: Final = "demo"
+NAME: Final = "Demo"
+ENVIRONMENT: Final = "production"
+USERS: Final = 600
+HISTORY: Final = timedelta(days=28)
+CALLS_PER_DAY: Final = 6_000
+"""On an average working day at the end of the history."""
+GROWTH: Final = 1.6
+"""Times as many calls at the end of the history as at its start."""
+
+LIVE_EVERY: Final = timedelta(minutes=15)
+
+
+def incidents(now: datetime) -> list[Incident]:
+    """The incidents of the four weeks before `now`, in their order."""
+    return [
+        _incident(Trouble.ERRORS, now, days=24, at=time(9, 20), minutes=40, severity=0.3),
+        _incident(Trouble.RATE_LIMITS, now, days=17, at=time(14, 5), minutes=90, severity=0.35),
+        _incident(Trouble.LATENCY_CREEP, now, days=10, at=time(8, 0), minutes=300, severity=3.5),
+        _incident(Trouble.COST_SPIKE, now, days=6, at=time(11, 0), minutes=420, severity=7.0),
+        _incident(Trouble.ERRORS, now, days=2, at=time(14, 10), minutes=55, severity=0.45),
+    ]
+
+
+def releases(now: datetime) -> list[Release]:
+    """The prompt versions that changed: one made the answers longer, one made them shorter."""
+    return [
+        Release(_moment(now, days=12, at=time(9, 30)), "support-chat", "answer", "4", output=1.3),
+        Release(_moment(now, days=4, at=time(13, 45)), "doc-summary", "summarise", "8", output=0.75),
+    ]
+
+
+def live_incidents(start: datetime) -> Iterator[Incident]:
+    """One after the other for as long as anybody asks: every quarter of an hour something goes wrong for a while."""
+    kinds = ((Trouble.ERRORS, 0.35, 4), (Trouble.LATENCY_CREEP, 4.0, 6), (Trouble.RATE_LIMITS, 0.4, 4))
+    number = 0
+    while True:
+        trouble, severity, minutes = kinds[number % len(kinds)]
+        # The first comes after five minutes, so that nobody has to wait a quarter of an hour to see one.
+        begin = start + timedelta(minutes=5) + number * LIVE_EVERY
+        yield Incident(trouble, begin, begin + timedelta(minutes=minutes), severity)
+        number += 1
+
+
+def _incident(trouble: Trouble, now: datetime, *, days: int, at: time, minutes: int, severity: float) -> Incident:
+    start = _moment(now, days=days, at=at)
+    return Incident(trouble, start, start + timedelta(minutes=minutes), severity)
+
+
+def _moment(now: datetime, *, days: int, at: time) -> datetime:
+    return datetime.combine((now - timedelta(days=days)).date(), at, now.tzinfo)
