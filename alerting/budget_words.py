@@ -1,8 +1,8 @@
 """What a letter about a budget's threshold says."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from alerting import links
@@ -10,6 +10,8 @@ from alerting.models import Alert, Notification
 from alerting.wording import Row, Words, badge, number, span, time, when
 from metrics import units
 from metrics.units import Unit
+
+MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def words(alert: Alert, reason: str) -> Words:
@@ -74,10 +76,11 @@ def _outlook(spent: int, amount: int, budget: dict[str, Any], at: datetime) -> s
     if spent >= amount:
         over = f", {units.money(spent - amount)} more than planned" if spent > amount else ""
         return f"The budget of {budget['label']} is used up{over}. The period ends {when(end)}."
-    used_up = at + (at - start) * (amount - spent) // spent
-    if used_up >= end:
+    rest = (at - start) // MICROSECOND * (amount - spent) // spent
+    if rest >= (end - at) // MICROSECOND:
         return f"At the average pace so far the rest lasts until the period ends, {when(end)}."
-    return f"At the average pace so far the rest is used up about {when(used_up)}; the period ends {when(end)}."
+    used_up = when(at + rest * MICROSECOND)
+    return f"At the average pace so far the rest is used up about {used_up}; the period ends {when(end)}."
 
 
 def _period(budget: dict[str, Any]) -> str:

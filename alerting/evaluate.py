@@ -5,7 +5,7 @@ more, nothing is judged, so a stalled pipeline neither fires nor resolves.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -85,20 +85,31 @@ def _judge_rule(rule: AlertRule, window: Window, now: datetime) -> bool:
     return take(finding, _open_alert(rule.project_id, finding.subject))
 
 
-def _evaluate_budgets(project_id: int, budgets: list[Budget], clocks: Clocks, now: datetime) -> int:
+def _evaluate_budgets(project_id: int, budgets: Sequence[Budget], clocks: Clocks, now: datetime) -> int:
     """Judge the budgets of one project, in the period that the last counted moment lies in."""
     try:
         clock = clocks.at(project_id)
         with _bounded():
             measured = statuses(budgets, now, at=clock - INSTANT)
-    except DatabaseError as error:
-        log.warning("The budgets of project %s could not be measured: %s", project_id, _in_words(error))
+    except Exception as error:  # noqa: BLE001 whatever is wrong with one budget, the others must be judged
+        # Which one it is shows when they are measured one by one.
+        if len(budgets) > 1:
+            return sum(_evaluate_budgets(project_id, [budget], clocks, now) for budget in budgets)
+        log.warning("Budget %s could not be measured: %s", budgets[0].pk, _in_words(error))
         return 0
     return sum(
-        _step(partial(_judge_threshold, threshold, measured[budget.pk], clock, now))
+        _evaluate_threshold(threshold, measured[budget.pk], clock, now)
         for budget in budgets
         for threshold in budget.thresholds.all()
     )
+
+
+def _evaluate_threshold(threshold: Threshold, status: BudgetStatus, clock: datetime, now: datetime) -> int:
+    try:
+        return _step(partial(_judge_threshold, threshold, status, clock, now))
+    except Exception as error:  # noqa: BLE001 whatever is wrong with one threshold, the others must be judged
+        log.warning("Threshold %s could not be judged: %s", threshold.pk, _in_words(error))
+        return 0
 
 
 def _judge_threshold(threshold: Threshold, status: BudgetStatus, clock: datetime, now: datetime) -> bool:

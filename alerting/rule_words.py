@@ -81,11 +81,13 @@ def _symptom(metric: Metric, value: Decimal | None, direction: str, limit: str) 
 
 def _impact(metric: Metric, told: dict[str, Any], rule: dict[str, Any]) -> str:
     during = f"in the {minutes(rule['window_minutes'])} to {clock(time(told['end']))}"
+    if told["value"] is None:
+        return str(told["why"])
     requests, errors = number(told.get("requests")), number(told.get("errors"))
     if metric.key in FAILURES and requests is not None and errors is not None:
         return f"{units.count(errors)} of {units.count(requests)} requests got no answer {during}."
     value = units.number(number(told["value"]), metric.unit)
-    if metric.key == "latency_p95" and told["value"] is not None:
+    if metric.key == "latency_p95":
         return f"Every twentieth answer took longer than {value} {during}."
     if metric.key == "spend":
         return f"{value} was spent {during}, on {units.count(requests)} requests."
