@@ -5,14 +5,19 @@ stands on is written down in docs/prices.md.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from ingest.usage import Part, Usage, UsageError, read_usage
 
 __all__ = ["Columns", "Cost", "PriceBook", "Rate", "Usage", "UsageError", "read_usage", "undated"]
+
+
+# What to multiply token costs by, as (numerator, denominator), by (batch, fast, US only).
+Factors: TypeAlias = dict[tuple[bool, bool, bool], tuple[int, int] | None]
 
 
 class Cost(NamedTuple):
@@ -30,45 +35,26 @@ class Columns(NamedTuple):
     cache_write_1h: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """One price row: what a model costs in [`effective_from`, `effective_until`). Treat it as frozen."""
+    """One price row: what a model costs in [`effective_from`, `effective_until`)."""
 
-    __slots__ = (
-        "_factors",
-        "effective_from",
-        "effective_until",
-        "long",
-        "long_threshold",
-        "model",
-        "price_id",
-        "short",
-        "web_search",
-    )
+    price_id: int
+    model: str
+    effective_from: datetime
+    effective_until: datetime | None
+    short: Columns
+    long: Columns | None = None
+    long_threshold: int | None = None
+    batch_multiplier: Decimal = Decimal("0.5")
+    fast_multiplier: Decimal | None = None
+    us_multiplier: Decimal = Decimal(1)
+    web_search: int = 10_000_000
+    _factors: Factors = field(init=False, repr=False, compare=False)
 
-    def __init__(
-        self,
-        *,
-        price_id: int,
-        model: str,
-        effective_from: datetime,
-        effective_until: datetime | None,
-        short: Columns,
-        long: Columns | None = None,
-        long_threshold: int | None = None,
-        batch_multiplier: Decimal = Decimal("0.5"),
-        fast_multiplier: Decimal | None = None,
-        us_multiplier: Decimal = Decimal(1),
-        web_search: int = 10_000_000,
-    ) -> None:
-        self.price_id = price_id
-        self.model = model
-        self.effective_from = effective_from
-        self.effective_until = effective_until
-        self.short = short
-        self.long = long
-        self.long_threshold = long_threshold
-        self.web_search = web_search
-        self._factors = _factors(batch_multiplier, fast_multiplier, us_multiplier)
+    def __post_init__(self) -> None:
+        factors = _factors(self.batch_multiplier, self.fast_multiplier, self.us_multiplier)
+        object.__setattr__(self, "_factors", factors)
 
     def applies_at(self, at: datetime) -> bool:
         return self.effective_from <= at and (self.effective_until is None or at < self.effective_until)
@@ -163,14 +149,9 @@ def undated(model: str) -> str:
     return model[:-9] if model[-9:-8] == "-" and date.isascii() and date.isdigit() else model
 
 
-def _factors(
-    batch: Decimal, fast: Decimal | None, us_only: Decimal
-) -> dict[tuple[bool, bool, bool], tuple[int, int] | None]:
-    """What to multiply token costs by, as (numerator, denominator), by (batch, fast, US only).
-
-    A batch has no fast mode, so batch decides. Fast without a fast price is unknown, not standard.
-    """
-    table: dict[tuple[bool, bool, bool], tuple[int, int] | None] = {}
+def _factors(batch: Decimal, fast: Decimal | None, us_only: Decimal) -> Factors:
+    """A batch has no fast mode, so batch decides. Fast without a fast price is unknown, not standard."""
+    table: Factors = {}
     for is_batch in (False, True):
         for is_fast in (False, True):
             for is_us in (False, True):

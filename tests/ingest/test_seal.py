@@ -82,6 +82,16 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'REINDEX%%'"
+
+
+def seal_in_a_thread() -> list[date]:
+    try:
+        return seal_closed_days(now=CLOSED)
+    finally:
+        connection.close()
+
+
 def test_a_day_is_sealed_two_hours_after_it_ended_and_once(project: Project) -> None:
     factories.stored(project, at=MIDDAY)
     assert seal_closed_days(now=CLOSED - timedelta(microseconds=1)) == []
@@ -166,22 +176,27 @@ def test_what_a_killed_sealer_left_half_built_is_built_anew(project: Project, ot
     assert "request_log_20261120_pkey_ccnew" not in after
 
 
+def test_a_late_event_is_stored_while_its_day_is_being_sealed(project: Project, other: Connection) -> None:
+    factories.stored(project, at=MIDDAY)
+    other.execute("BEGIN; UPDATE request_log_20261120 SET queue_ms = 1")
+    with ThreadPoolExecutor(1) as pool:
+        sealing = pool.submit(seal_in_a_thread)
+        until(lambda: rows(WAITING) != [])
+        assert factories.stored(project, at=MIDDAY + timedelta(minutes=1), now=CLOSED) == (1, 0, 0, 0)
+        assert RequestLog.objects.filter(project=project).count() == 2
+        other.execute("COMMIT")
+        assert sealing.result(60) == [DAY]
+
+
 def test_a_sealer_killed_in_the_middle_is_followed_by_one_that_finishes(project: Project, other: Connection) -> None:
     factories.stored(project, at=MIDDAY)
     # A writer that has not committed: building an index beside it has to wait.
     other.execute("BEGIN; UPDATE request_log_20261120 SET queue_ms = 1")
 
-    def seal() -> None:
-        try:
-            seal_closed_days(now=CLOSED)
-        finally:
-            connection.close()
-
-    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'REINDEX%%'"
     with ThreadPoolExecutor(1) as pool:
-        sealing = pool.submit(seal)
-        until(lambda: rows(waiting) != [])
-        [(pid,)] = rows(waiting)
+        sealing = pool.submit(seal_in_a_thread)
+        until(lambda: rows(WAITING) != [])
+        [(pid,)] = rows(WAITING)
         rows("SELECT pg_terminate_backend(%s)", pid)
         with pytest.raises(OperationalError):
             sealing.result(30)
