@@ -30,15 +30,15 @@ class _Watched:
 
 class WatchedBody(_Watched, httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
+        interruption: Exception | None = None
         try:
             for chunk in self._inner:
                 passed_on, interruption = quietly(self._watch.feed, chunk) or (chunk, None)
-                if interruption is None:
-                    yield passed_on
-                    continue
-                if passed_on:
-                    yield passed_on
-                raise interruption
+                yield passed_on
+                if interruption is not None:
+                    break
+            else:
+                interruption = quietly(self._watch.ended)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -48,7 +48,6 @@ class WatchedBody(_Watched, httpx2.SyncByteStream):
             if instead is error:
                 raise
             raise instead from error
-        interruption = quietly(self._watch.ended)
         if interruption is not None:
             raise interruption
 
@@ -59,16 +58,16 @@ class WatchedBody(_Watched, httpx2.SyncByteStream):
 
 class WatchedAsyncBody(_Watched, httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        interruption: Exception | None = None
         chunks = self._inner.__aiter__()
         try:
             async for chunk in chunks:
                 passed_on, interruption = quietly(self._watch.feed, chunk) or (chunk, None)
-                if interruption is None:
-                    yield passed_on
-                    continue
-                if passed_on:
-                    yield passed_on
-                raise interruption
+                yield passed_on
+                if interruption is not None:
+                    break
+            else:
+                interruption = quietly(self._watch.ended)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -82,7 +81,6 @@ class WatchedAsyncBody(_Watched, httpx2.AsyncByteStream):
             # In the task that read, not later in one the event loop makes for it.
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
-        interruption = quietly(self._watch.ended)
         if interruption is not None:
             raise interruption
 

@@ -1,0 +1,47 @@
+"""Fixtures of the client's tests: no configuration leaks from one test into the next."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import pytest
+
+import llmclient
+from llmclient import _config, _quietly
+from llmclient.testing import FakeAnthropic
+from tests.llmclient.backend import Backend
+
+ASK: dict[str, Any] = {
+    "model": "claude-sonnet-5-5",
+    "max_tokens": 50,
+    "messages": [{"role": "user", "content": "a question nobody else may read"}],
+}
+
+
+@pytest.fixture(autouse=True)
+def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("LLMCLIENT_DSN", raising=False)
+    monkeypatch.setattr(_config, "_settings", None)
+    _quietly._last_told.clear()
+    yield
+    llmclient.close()
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    server = Backend()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def ask() -> dict[str, Any]:
+    return dict(ASK)
+
+
+def client_of(fake: FakeAnthropic, **options: Any) -> anthropic.Anthropic:
+    return llmclient.instrument(anthropic.Anthropic(api_key="x", base_url=fake.url, **options))
+
+
+def async_client_of(fake: FakeAnthropic, **options: Any) -> anthropic.AsyncAnthropic:
+    return llmclient.instrument(anthropic.AsyncAnthropic(api_key="x", base_url=fake.url, **options))
