@@ -1,0 +1,390 @@
+"""The rollups equal the calls, whatever happens on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection, connections, transaction
+
+from ingest.histogram import bucket_of, middle_of, quantile
+from ingest.vocabulary import Grain
+from metrics import marks, rollup
+from metrics.marks import Dirty
+from metrics.rollup import rebuild, roll_up_hours, roll_up_minutes
+from metrics.windows import Window
+from tests import factories
+from tests.factories import NOW
+from tests.metrics import rollups, world
+from tests.metrics.world import DAY, HOUR, MIDNIGHT, settle
+
+pytestmark = [pytest.mark.storage]
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.django_db
+def test_every_rollup_equals_the_calls_after_late_calls_and_repetitions() -> None:
+    world.live_through(world.calls(world.projects(), seed=3))
+    assert rollups.marks() == []
+    rollups.assert_totals_equal_the_calls(minutes_from=(MIDNIGHT - 3 * DAY).isoformat())
+
+
+@pytest.mark.django_db
+def test_a_call_is_counted_in_its_minute_its_hour_and_its_day() -> None:
+    owner = factories.project()
+    at = MIDNIGHT - DAY + timedelta(hours=3, minutes=7, seconds=59, milliseconds=999)
+    factories.stored(owner, at=at, now=NOW)
+    settle()
+    for table, bucket in (
+        ("facet_minute", datetime(2026, 11, 21, 3, 7, tzinfo=NOW.tzinfo)),
+        ("facet_hour", datetime(2026, 11, 21, 3, tzinfo=NOW.tzinfo)),
+        ("cube_hour", datetime(2026, 11, 21, 3, tzinfo=NOW.tzinfo)),
+        ("cube_day", datetime(2026, 11, 21, tzinfo=NOW.tzinfo)),
+    ):
+        where = "facet = 0 AND environment_id = 0" if table.startswith("facet") else "TRUE"
+        # 100 tokens in and 20 out at 3 and 15 dollars per million.
+        assert rollups.of_rollup(table, where) == [(owner.pk, bucket, 1, 0, 0, 0, 100, 20, 600_000, 0)]
+    [user] = rollups.rows("SELECT bucket::text, user_id, requests, cost_nanousd FROM user_day")
+    assert user == ("2026-11-21", "user-1", 1, 600_000)
+
+
+@pytest.mark.django_db
+def test_a_late_call_lands_in_its_own_minute() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW)
+    settle()
+    factories.stored(owner, at=NOW - 2 * HOUR, now=NOW + MINUTE)
+    settle(now=NOW + MINUTE)
+    assert rollups.requests_by_minute(owner) == {"08:00": 1, "10:00": 1}
+
+
+@pytest.mark.django_db
+def test_the_open_minute_is_counted_again_with_each_call() -> None:
+    owner = factories.project()
+    for second in (1, 2, 3):
+        factories.stored(owner, at=NOW + timedelta(seconds=second))
+        assert roll_up_minutes(now=NOW + timedelta(seconds=second)) == 1
+        assert rollups.requests_by_minute(owner) == {"10:00": second}
+
+
+@pytest.mark.django_db
+def test_a_batch_sent_again_changes_nothing_and_leaves_no_mark() -> None:
+    owner, batch = factories.project(), [factories.event(), factories.event()]
+    factories.stored(owner, *batch)
+    settle()
+    assert factories.stored(owner, *batch).duplicates == 2
+    assert rollups.marks() == []
+    assert rollups.requests_by_minute(owner) == {"10:00": 2}
+
+
+@pytest.mark.django_db
+def test_minutes_past_their_retention_are_counted_in_the_hour_only() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=MIDNIGHT - 3 * DAY, now=NOW)
+    factories.stored(owner, at=MIDNIGHT - 3 * DAY - timedelta(milliseconds=1), now=NOW)
+    settle()
+    assert rollups.requests_by_minute(owner) == {"00:00": 1}
+    assert [row[2] for row in rollups.of_rollup("facet_hour", "facet = 0 AND environment_id = 0")] == [1, 1]
+
+
+@pytest.mark.django_db
+def test_all_environments_together_are_environment_zero() -> None:
+    owner = factories.project()
+    factories.stored(owner, environment="production")
+    factories.stored(owner, environment="staging")
+    factories.stored(owner, environment="staging")
+    settle()
+    found = rollups.rows("SELECT environment_id = 0, requests FROM facet_hour WHERE facet = 0 ORDER BY requests")
+    assert found == [(False, 1), (False, 2), (True, 3)]
+
+
+@pytest.mark.django_db
+def test_a_call_without_an_environment_is_counted_once() -> None:
+    owner = factories.project()
+    factories.stored(owner, environment="")
+    settle()
+    assert rollups.rows("SELECT environment_id, requests FROM facet_hour WHERE facet = 0") == [(0, 1)]
+
+
+@pytest.mark.django_db
+def test_stored_percentiles_are_those_of_the_stored_histogram_and_of_the_calls() -> None:
+    owner = factories.project()
+    latencies = [3, 7, 7, 40, 41, 980, 1020, 5000, 65_000, 250_000]
+    for ms in latencies:
+        factories.stored(owner, duration_ms=ms, ttft_ms=ms // 2)
+    factories.stored(owner, factories.failed(duration_ms=999_999))
+    settle()
+    for table in ("facet_minute", "facet_hour"):
+        [row] = rollups.rows(
+            "SELECT latency_p50, latency_p95, latency_p99, ttft_p50, ttft_p95, latency_buckets, latency_counts,"
+            f" latency_ms FROM {table} WHERE facet = 0 AND environment_id = 0"
+        )
+        # Of ten values the 50th percentile is the 5th, the 95th and the 99th are the 10th.
+        expected = [middle_of(bucket_of(ms)) for ms in (41, 250_000, 250_000, 20, 125_000)]
+        assert list(row[:5]) == expected
+        assert sum(row[6]) == 10
+        assert [quantile(row[5], row[6], percent / 100) for percent in (50, 95, 99)] == expected[:3]
+        assert row[7] == sum(latencies)
+
+
+@pytest.mark.django_db
+def test_where_nothing_was_answered_there_are_no_percentiles() -> None:
+    factories.stored(factories.project(), factories.failed())
+    settle()
+    [row] = rollups.rows(
+        "SELECT requests, latency_p50, ttft_p95, latency_buckets, ttft_counts FROM facet_hour"
+        " WHERE facet = 0 AND environment_id = 0"
+    )
+    assert row == (1, None, None, [], [])
+
+
+@pytest.mark.django_db
+def test_the_open_day_waits_five_minutes_and_a_day_that_is_over_does_not() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW)
+    factories.stored(owner, at=NOW - DAY, now=NOW)
+    roll_up_minutes(now=NOW)
+    roll_up_hours(now=NOW + MINUTE)
+    assert [row[1] for row in rollups.of_rollup("cube_day")] == [MIDNIGHT - DAY]
+    assert rollups.marks() == [(Grain.DAY, MIDNIGHT, owner.pk)]
+    roll_up_hours(now=NOW + 6 * MINUTE)
+    assert [row[1] for row in rollups.of_rollup("cube_day")] == [MIDNIGHT - DAY, MIDNIGHT]
+    assert rollups.marks() == []
+
+
+@pytest.mark.django_db
+def test_a_month_is_the_sum_of_its_days_that_are_over() -> None:
+    owner = factories.project()
+    for at in (MIDNIGHT - 24 * DAY, MIDNIGHT - 23 * DAY, MIDNIGHT - 2 * DAY, MIDNIGHT - DAY, NOW):
+        factories.stored(owner, at=at, now=NOW)
+    settle()
+    found = rollups.rows("SELECT bucket::text, user_id, requests, cost_nanousd FROM user_month ORDER BY 1")
+    assert found == [("2026-10-01", "user-1", 2, 1_200_000), ("2026-11-01", "user-1", 2, 1_200_000)]
+
+
+@pytest.mark.django_db
+def test_marks_keep_their_age_on_the_way_from_minute_to_day() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW - HOUR, now=NOW - 50 * MINUTE)
+    factories.stored(owner, at=NOW - HOUR, now=NOW - 40 * MINUTE)
+    roll_up_minutes(now=NOW)
+    assert rollups.rows("SELECT grain, bucket, marked_at FROM rollup_dirty") == [
+        (Grain.HOUR, NOW - HOUR, NOW - 50 * MINUTE)
+    ]
+
+
+@pytest.mark.django_db
+def test_exactly_the_marks_that_were_read_are_deleted() -> None:
+    owner = factories.project()
+    factories.stored(owner)
+    factories.stored(owner, at=NOW + MINUTE)
+    first, second = (mark for (mark,) in rollups.rows("SELECT id FROM rollup_dirty ORDER BY id"))
+    marks.delete(Grain.MINUTE, [Dirty(owner.pk, NOW, NOW, (first,))])
+    assert rollups.rows("SELECT id FROM rollup_dirty") == [(second,)]
+
+
+@pytest.mark.django_db
+def test_more_buckets_than_fit_into_one_transaction_are_all_done() -> None:
+    owner = factories.project()
+    for hour in range(30):
+        factories.stored(owner, at=NOW - hour * HOUR, now=NOW)
+    roll_up_minutes(now=NOW)
+    roll_up_hours(now=NOW)
+    assert sum(row[2] for row in rollups.of_rollup("cube_hour")) == 30
+
+
+@pytest.mark.django_db
+def test_work_that_does_not_fit_into_the_time_is_left_for_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = factories.project()
+    factories.stored(owner)
+    monkeypatch.setattr(rollup, "MINUTES_BUDGET", 0)
+    assert roll_up_minutes(now=NOW) == 0
+    assert rollups.marks() == [(Grain.MINUTE, NOW, owner.pk)]
+
+
+@pytest.mark.django_db
+def test_rebuilding_repairs_rows_somebody_spoiled() -> None:
+    world.live_through(world.calls(world.projects(), seed=5)[:300])
+    for table in ("facet_minute", "facet_hour", "cube_hour", "cube_day", "user_day", "user_month"):
+        rollups.rows(f"UPDATE {table} SET requests = requests + 1, cost_nanousd = 0 RETURNING 1")
+        rollups.rows(f"DELETE FROM {table} WHERE project_id = (SELECT max(id) FROM projects_project) RETURNING 1")
+    assert rebuild(None, Window(MIDNIGHT - 50 * DAY, NOW), now=NOW) > 0
+    settle()
+    rollups.assert_totals_equal_the_calls(minutes_from=(MIDNIGHT - 3 * DAY).isoformat())
+
+
+@pytest.mark.django_db
+def test_rebuilding_one_project_marks_whole_hours_and_the_minutes_that_are_kept() -> None:
+    owner = factories.project()
+    factories.project()
+    window = Window(MIDNIGHT - 3 * DAY - 90 * MINUTE, MIDNIGHT - 3 * DAY + 2 * MINUTE)
+    assert rebuild(owner.pk, window, now=NOW) == 2 + 60
+    assert {(grain, project) for grain, _, project in rollups.marks()} == {(0, owner.pk), (1, owner.pk)}
+
+
+@pytest.mark.django_db
+def test_rebuilding_leaves_days_alone_whose_calls_are_gone() -> None:
+    assert rebuild(factories.project().pk, Window(NOW - 200 * DAY, NOW - 91 * DAY), now=NOW) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_stored_while_its_minute_is_rolled_up_is_not_lost() -> None:
+    """Ingest commits after the marks were read and before the calls are: the second mark must survive."""
+    owner = factories.project()
+    factories.stored(owner)
+    with _locked("facet_minute") as release, _thread(lambda: roll_up_minutes(now=NOW)) as worker:
+        _until(lambda: _waiting_for("facet_minute"))
+        factories.stored(owner)
+        release()
+        worker.join()
+    assert [mark[:2] for mark in rollups.marks()] == [(Grain.MINUTE, NOW), (Grain.HOUR, NOW)]
+    settle()
+    assert rollups.requests_by_minute(owner) == {"10:00": 2}
+    rollups.assert_totals_equal_the_calls()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_that_commits_after_the_roll_up_is_counted_by_the_next() -> None:
+    owner = factories.project()
+    factories.stored(owner)
+    with transaction.atomic():
+        factories.stored(owner)
+        with _thread(lambda: roll_up_minutes(now=NOW)) as worker:
+            worker.join()
+    assert rollups.requests_by_minute(owner) == {"10:00": 1}
+    settle()
+    assert rollups.requests_by_minute(owner) == {"10:00": 2}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_rollers_at_once_one_works_and_the_other_leaves() -> None:
+    owner = factories.project()
+    factories.stored(owner)
+    done: list[int] = []
+    with _locked("facet_minute") as release, _thread(lambda: done.append(roll_up_minutes(now=NOW))) as worker:
+        _until(lambda: _waiting_for("facet_minute"))
+        assert roll_up_minutes(now=NOW) == 0
+        release()
+        worker.join()
+    assert done == [1]
+    assert rollups.requests_by_minute(owner) == {"10:00": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("table", ["facet_minute", "cube_hour", "user_day"])
+def test_a_roller_killed_before_its_commit_leaves_everything_to_be_done_again(table: str) -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW - DAY, now=NOW)
+    # Up to the step that will be killed, as it would be in life.
+    steps = {"facet_minute": (), "cube_hour": (roll_up_minutes,), "user_day": (roll_up_minutes,)}
+    for step in steps[table]:
+        step(now=NOW)
+    verb = "roll_up_minutes" if table == "facet_minute" else "roll_up_hours"
+    with _locked(table) as release:
+        killed = _roller(verb)
+        _until(lambda: _waiting_for(table))
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        release()
+    _until(lambda: not _waiting_for(table))
+    assert rollups.marks() != []
+    settle()
+    assert rollups.marks() == []
+    rollups.assert_totals_equal_the_calls()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_and_rollers_side_by_side_end_with_exact_totals() -> None:
+    """Three writers send overlapping halves of the same calls while two rollers never stop."""
+    made = [call for call in world.calls(world.projects(), seed=11) if call.at > MIDNIGHT - 3 * DAY][:360]
+    writing = threading.Event()
+    writing.set()
+
+    def write(part: int) -> None:
+        mine = [call for number, call in enumerate(made) if number % 3 != part]
+        for start in range(0, len(mine), 24):
+            world.store(mine[start : start + 24])
+
+    def roll() -> None:
+        while writing.is_set():
+            roll_up_minutes(now=NOW)
+            roll_up_hours(now=NOW + 6 * MINUTE)
+
+    with _thread(roll), _thread(roll):
+        with _thread(lambda: write(0)), _thread(lambda: write(1)), _thread(lambda: write(2)):
+            pass
+        writing.clear()
+    settle()
+    assert rollups.rows("SELECT count(*) FROM request_log") == [(360,)]
+    assert rollups.marks() == []
+    rollups.assert_totals_equal_the_calls()
+
+
+@contextmanager
+def _thread(work: Callable[[], object]) -> Iterator[threading.Thread]:
+    """Work on a connection of its own; joined at the end, and what it raised is raised here."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 — raised again below, in the thread pytest watches
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    worker = threading.Thread(target=run)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.join()
+    if failures:
+        raise failures[0]
+
+
+@contextmanager
+def _locked(table: str) -> Iterator[Callable[[], None]]:
+    """A third party that stops everyone who wants to write to a table, until it is released."""
+    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+        other.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+        yield other.rollback
+
+
+def _waiting_for(table: str) -> bool:
+    return bool(rollups.rows("SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted LIMIT 1", table))
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def _roller(verb: str) -> subprocess.Popen[bytes]:
+    """A worker process that runs one job of the rollup on the test's database."""
+    script = f"""
+import django
+django.setup()
+from datetime import datetime
+from django.conf import settings
+from metrics import rollup
+rollup.{verb}(now=datetime.fromisoformat({NOW.isoformat()!r}))
+"""
+    ours = connection.get_connection_params()
+    where = urlencode({name: ours[name] for name in ("host", "port", "password") if ours.get(name)})
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATABASE_URL": f"postgres://{ours['user']}@/{ours['dbname']}?{where}",
+    }
+    return subprocess.Popen([sys.executable, "-c", script], env=environment, cwd=settings.BASE_DIR)

@@ -1,0 +1,137 @@
+"""A small world of calls: two projects, several environments, everything a call can be, over seven weeks."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from metrics.rollup import roll_up_hours, roll_up_minutes
+from metrics.windows import Window
+from projects.models import Project
+from tests import factories
+from tests.factories import NOW
+from tests.metrics.oracle import Call
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+MIDNIGHT = NOW.replace(hour=0)
+# A closed month, days without minutes, days with minutes, the last hours with the open one. Days between are empty.
+ERAS = (
+    (Window(MIDNIGHT - 43 * DAY, MIDNIGHT - 40 * DAY), 150),
+    (Window(MIDNIGHT - 5 * DAY, MIDNIGHT - 3 * DAY), 150),
+    (Window(MIDNIGHT - 3 * DAY, MIDNIGHT), 200),
+    (Window(NOW - 3 * HOUR, NOW), 200),
+)
+# Error categories of failed calls, with the status the provider answered; without one nobody knows what was billed.
+FAILURES = (
+    ("error", "overloaded", 529),
+    ("error", "rate_limit", 429),
+    ("error", "timeout", None),
+    ("error", "truncated", None),
+    ("rejected", "budget_exceeded", None),
+    ("cancelled", "cancelled", None),
+)
+
+
+def projects() -> list[Project]:
+    """Two projects; the second one adds its own costs to each call."""
+    return [
+        factories.project("reading"),
+        factories.project("writing", infra_nanousd_per_request=1_000, infra_nanousd_per_token=7),
+    ]
+
+
+def calls(owners: Sequence[Project], seed: int = 7) -> list[Call]:
+    """The same calls for the same seed, in no order of time."""
+    dice = random.Random(seed)
+    made = [
+        _call(dice, owner, window.start + timedelta(milliseconds=dice.randrange(int(window.seconds * 1000))))
+        for owner in owners
+        for window, count in ERAS
+        for _ in range(count)
+    ]
+    dice.shuffle(made)
+    return made
+
+
+def _call(dice: random.Random, owner: Project, at: datetime) -> Call:
+    outcome, error, status = dice.choice(FAILURES) if dice.random() < 0.25 else ("ok", "", 200)
+    answered = outcome == "ok"
+    if answered and dice.random() < 0.1:
+        outcome = "degraded"
+    tokens = tuple(dice.randrange(most) if answered else 0 for most in (5_000, 900, 3_000, 500, 500))
+    prompt = dice.randrange(6)
+    return Call(
+        id=str(factories.call_id(at)),
+        project_id=owner.pk,
+        at=at,
+        environment=dice.choice(("production", "production", "staging")),
+        feature=("search", "chat", "")[prompt // 2],
+        prompt_type=f"prompt-{prompt}",
+        prompt_version=dice.choice(("1", "2")),
+        model=dice.choice(("claude-sonnet-4-5-20250929", "claude-haiku-4-5-20251001", "nobody-knows-me")),
+        user_id=dice.choice(("", "ada", "bea", "cid", "dan")),
+        outcome=outcome,
+        error=error,
+        stop_reason=dice.choice(("end_turn", "end_turn", "max_tokens", "refusal", "tool_use")) if answered else "",
+        attempts=0 if outcome == "rejected" else dice.choice((1, 1, 1, 2, 3)),
+        duration_ms=int(dice.lognormvariate(7, 1.2)),
+        ttft_ms=int(dice.lognormvariate(5, 1)) if answered and dice.random() < 0.7 else None,
+        queue_ms=dice.choice((None, 0, 0, 40, 250)),
+        tokens=tokens,
+        usage_known=status is not None or outcome == "rejected",
+        infra_nanousd=owner.infra_nanousd_per_request + owner.infra_nanousd_per_token * sum(tokens),
+    )
+
+
+def wire(call: Call) -> dict[str, Any]:
+    """The call as its client would send it."""
+    status = {"overloaded": 529, "rate_limit": 429}.get(call.error)
+    names = ("input_tokens", "output_tokens", "cache_read_input_tokens")
+    usage: dict[str, Any] = dict(zip(names, call.tokens, strict=False))
+    usage["cache_creation_input_tokens"] = call.tokens[3] + call.tokens[4]
+    usage["cache_creation"] = {"ephemeral_5m_input_tokens": call.tokens[3], "ephemeral_1h_input_tokens": call.tokens[4]}
+    attempt = {"duration_ms": 10, "status": 200 if call.is_answered else status}
+    return factories.event(
+        call.at,
+        id=call.id,
+        feature=call.feature or None,
+        prompt_type=call.prompt_type,
+        prompt_version=call.prompt_version,
+        model=call.model,
+        model_requested=call.model,
+        user_id=call.user_id or None,
+        outcome=call.outcome,
+        error={"category": call.error, "status": status} if call.error else None,
+        stop_reason=call.stop_reason or None,
+        attempts=[{"n": n, **attempt} for n in range(1, call.attempts + 1)],
+        duration_ms=call.duration_ms,
+        ttft_ms=call.ttft_ms,
+        queue_ms=call.queue_ms,
+        usage=usage if call.is_answered else None,
+    )
+
+
+def store(some: Iterable[Call], *, now: datetime = NOW) -> None:
+    """Through the door all calls come in by, one batch per key."""
+    batches: dict[tuple[int, str], list[Call]] = defaultdict(list)
+    for call in some:
+        batches[call.project_id, call.environment].append(call)
+    for (project, environment), batch in batches.items():
+        owner = Project.objects.get(pk=project)
+        factories.stored(owner, *(wire(call) for call in batch), environment=environment, now=now)
+
+
+def settle(*, now: datetime = NOW) -> None:
+    """Roll up all there is, the open day included, as the periodic work does in time."""
+    roll_up_minutes(now=now)
+    roll_up_hours(now=now + timedelta(minutes=6))
+
+
+def live_through(made: Sequence[Call]) -> None:
+    """Store calls in the order given, rolling up in between, so that most are late; and a third of them twice."""
+    for start in range(0, len(made), 200):
+        store(made[start : start + 200])
+        store(made[max(0, start - 60) : start + 60])
+        settle()
