@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from ingest.pricing import PriceBook
-from ingest.usage import Usage, read_usage
+from ingest.usage import Usage
 from ingest.vocabulary import Flag
 from ingest.wire import Event
 
@@ -34,13 +34,12 @@ class Charge(NamedTuple):
 def charge(event: Event, book: PriceBook, at: datetime) -> Charge:
     """Prices one call at the rates of its own time."""
     if event.source in _NOT_BOUGHT or event.operation in _FREE_OPERATIONS:
-        usage = _NOTHING if event.usage is None else read_usage(event.usage)
-        return Charge(usage, 0, None, 0)
+        return Charge(_NOTHING if event.usage is None else event.usage.counts, 0, None, 0)
     if event.usage is None:
         if _was_refused(event):
             return Charge(_NOTHING, 0, None, 0)
         return Charge(_NOTHING, None, None, Flag.USAGE_UNKNOWN.value)
-    usage = read_usage(event.usage)
+    usage = event.usage.counts
     model = event.model or event.model_requested
     cost = None if model is None else book.price(usage, model, at)
     flags = _flags(event, usage)

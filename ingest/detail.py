@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.wire import TYPED_USAGE, Event
+from ingest.wire import Event
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -27,17 +27,12 @@ def encode(event: Event) -> bytes | None:
         detail["params"] = event.params
     if event.tags:
         detail["tags"] = event.tags
-    if event.usage is not None and event.usage.keys() - TYPED_USAGE:
-        extra = {key: value for key, value in event.usage.items() if key not in TYPED_USAGE and value not in _EMPTY}
-        if extra:
-            detail["usage"] = extra
+    if event.usage is not None and event.usage.extra is not None:
+        detail["usage"] = event.usage.extra
     if event.attempts and (len(event.attempts) > 1 or event.error is not None):
         detail["attempts"] = event.attempts
     _add_rare(detail, event)
     return _encode(detail) if detail else None
-
-
-_EMPTY: Final[tuple[Any, ...]] = (None, {}, [])
 
 
 def _add_rare(detail: dict[str, Any], event: Event) -> None:

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
+from ingest import wire
 from ingest.models import Quarantined
 from ingest.partitions import lower_bound, storable
 from ingest.wire import Event
@@ -24,7 +23,7 @@ def keep(events: Iterable[Event], *, project_id: int, now: datetime) -> None:
                 event_id=event.id,
                 received_at=now,
                 reason=_TOO_OLD if event.id.int < first else _TOO_NEW,
-                event=msgspec.json.encode(event),
+                event=wire.encode(event),
             )
             for event in sorted(events, key=lambda event: event.id.int)
         ],

@@ -11,14 +11,12 @@ from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from ingest import detail
 from ingest.charge import Charge
 from ingest.histogram import bucket_of
 from ingest.partitions import EPOCH
 from ingest.vocabulary import ErrorCategory, Flag, Outcome, Source, StopReason
-from ingest.wire import Event, Limits
+from ingest.wire import Event, Limits, canonical
 
 _ALWAYS: Final = (
     *("id", "started_at", "received_at", "infra_nanousd", "digest"),
@@ -38,20 +36,22 @@ COLUMNS: Final = ", ".join(_ALWAYS + _SOMETIMES)
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 
-# Field count, then a length before every value: uuid, 4 bigint, 14 int, 6 smallint.
-_pack_always: Final = Struct("!hi16s" + "iq" * 4 + "ii" * 14 + "ih" * 6).pack
+# Field count, then a length before every value: uuid, 3 bigint, the digest, 14 int, 6 smallint.
+_pack_always: Final = Struct("!hi16s" + "iq" * 3 + "i8s" + "ii" * 14 + "ih" * 6).pack
 _FIELDS: Final = len(_ALWAYS) + len(_SOMETIMES)
-_pack_length: Final = Struct("!i").pack
+# cost_nanousd to stop_reason, when the call was answered and nothing of it is unknown.
+_pack_answered: Final = Struct("!iqiiiiihiiihih").pack
 _pack_2: Final = Struct("!ih").pack
 _pack_4: Final = Struct("!ii").pack
 _pack_8: Final = Struct("!iq").pack
-_pack_cost: Final = Struct("!iqii").pack
-_pack_ttft: Final = Struct("!iiih").pack
 _pack_limits: Final = Struct("!" + "ii" * 6).pack
 _pack_body: Final = Struct("!hi16siiihi").pack
+_pack_length: Final = Struct("!i").pack
+# Nearly every text is short, and a lookup is faster than packing.
+_LENGTHS: Final = tuple(_pack_length(length) for length in range(256))
 _NULL: Final = b"\xff\xff\xff\xff"
-_2_NULLS: Final = _NULL * 2
-_6_NULLS: Final = _NULL * 6
+_NO_TRACE: Final = _NULL * 2
+_NO_LIMITS: Final = _NULL * 6
 _JSONB_VERSION: Final = b"\x01"
 
 # PostgreSQL counts microseconds from 2000.
@@ -67,8 +67,6 @@ _OTHER_STOP: Final = StopReason.OTHER.value
 _STREAM, _SANITIZED, _HAS_BODY = Flag.STREAM.value, Flag.SANITIZED.value, Flag.HAS_BODY.value
 _FAILED: Final = frozenset({"error", "rejected"})
 _SENT: Final = frozenset({"api", "model_fallback"})
-
-_canonical: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class Interned(NamedTuple):
@@ -87,9 +85,9 @@ def micros(at: datetime) -> int:
     return (at - EPOCH) // _MICROSECOND - _POSTGRES_EPOCH_US
 
 
-def digest_of(event: Event) -> int:
-    """Tells a repeated event from another one with the same id: 64 bits of its content, in one fixed notation."""
-    return int.from_bytes(blake2b(_canonical(event), digest_size=8).digest(), signed=True)
+def digest_of(event: Event) -> bytes:
+    """Tells a repeated event from another one with the same id: 8 bytes for its content in one fixed notation."""
+    return blake2b(canonical(event), digest_size=8).digest()
 
 
 def encode(
@@ -118,18 +116,15 @@ def encode(
         2, _OUTCOMES[event.outcome], 2, _error(event), 2, _SOURCES[event.source],
         2, len(event.attempts) or _unlisted_attempts(event), 2, bucket_of(duration_ms), 2, usage.web_searches,
     )  # fmt: skip
-    ttft_ms = event.ttft_ms
+    error, limits, kept = event.error, event.limits, detail.encode(event)
     return b"".join((
         always,
-        _2_NULLS if nanousd is None else _cost(nanousd, price_id),
-        _2_NULLS if ttft_ms is None else _pack_ttft(4, ttft_ms, 2, bucket_of(ttft_ms)),
-        _int4(event.queue_ms),
-        _ending(event),
+        _ending(event, nanousd, price_id),
         _trace(event.trace_id, event.span_id),
-        _6_NULLS if event.limits is None else _limits(event.limits),
+        _NO_LIMITS if limits is None else _limits(limits),
         _text(event.user_id), _text(event.session_id), _text(event.request_id),
-        _NULL if event.error is None else _text(event.error.message),
-        _detail(event),
+        _NULL if error is None else _text(error.message),
+        _NULL if kept is None else _pack_length(len(kept) + 1) + _JSONB_VERSION + kept,
     ))  # fmt: skip
 
 
@@ -152,21 +147,33 @@ def _unlisted_attempts(event: Event) -> int:
     return 1 if event.source in _SENT and event.outcome != "rejected" else 0
 
 
-def _ending(event: Event) -> bytes:
-    """http_status and stop_reason."""
-    error, attempts, stop = event.error, event.attempts, event.stop_reason
+def _ending(event: Event, nanousd: int | None, price_id: int | None) -> bytes:
+    """What the call cost and how it ended: cost_nanousd, price_id, ttft_ms and its bucket, queue_ms, http, stop."""
+    ttft_ms, queue_ms, stop = event.ttft_ms, event.queue_ms, event.stop_reason
+    error, attempts = event.error, event.attempts
     status = error.status if error is not None else attempts[-1].status if attempts else None
-    http = _NULL if status is None else _pack_2(2, status)
-    return http + (_NULL if stop is None else _pack_2(2, _STOP_REASONS.get(stop, _OTHER_STOP)))
-
-
-def _cost(nanousd: int, price_id: int | None) -> bytes:
-    return _pack_8(8, nanousd) + _NULL if price_id is None else _pack_cost(8, nanousd, 4, price_id)
+    reason = None if stop is None else _STOP_REASONS.get(stop, _OTHER_STOP)
+    if not (
+        nanousd is None or price_id is None or ttft_ms is None or queue_ms is None or status is None or reason is None
+    ):
+        bucket = bucket_of(ttft_ms)
+        return _pack_answered(8, nanousd, 4, price_id, 4, ttft_ms, 2, bucket, 4, queue_ms, 2, status, 2, reason)
+    return b"".join((
+        _NULL if nanousd is None else _pack_8(8, nanousd),
+        _int4(price_id),
+        _int4(ttft_ms),
+        _int2(None if ttft_ms is None else bucket_of(ttft_ms)),
+        _int4(queue_ms),
+        _int2(status),
+        _int2(reason),
+    ))  # fmt: skip
 
 
 def _trace(trace_id: str | None, span_id: str | None) -> bytes:
-    trace = _NULL if trace_id is None else _pack_length(16) + bytes.fromhex(trace_id)
-    return trace + (_NULL if span_id is None else _pack_length(8) + bytes.fromhex(span_id))
+    if trace_id is None and span_id is None:
+        return _NO_TRACE
+    trace = _NULL if trace_id is None else _LENGTHS[16] + bytes.fromhex(trace_id)
+    return trace + (_NULL if span_id is None else _LENGTHS[8] + bytes.fromhex(span_id))
 
 
 def _limits(limits: Limits) -> bytes:
@@ -184,13 +191,13 @@ def _int4(value: int | None) -> bytes:
     return _NULL if value is None else _pack_4(4, value)
 
 
+def _int2(value: int | None) -> bytes:
+    return _NULL if value is None else _pack_2(2, value)
+
+
 def _text(value: str | None) -> bytes:
     if value is None:
         return _NULL
     encoded = value.encode()
-    return _pack_length(len(encoded)) + encoded
-
-
-def _detail(event: Event) -> bytes:
-    encoded = detail.encode(event)
-    return _NULL if encoded is None else _pack_length(len(encoded) + 1) + _JSONB_VERSION + encoded
+    length = len(encoded)
+    return (_LENGTHS[length] if length < 256 else _pack_length(length)) + encoded

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ingest import salvage
-from ingest.usage import UsageError, read_usage
+from ingest.usage import Usage, UsageError, read_usage
 
 MOST_EVENTS: Final = 1_000
+MOST_USAGE_KEYS: Final = 64
 MOST_EXTRA_USAGE: Final = 8_192
 """Bytes of JSON that the keys of `usage` which have no column may take."""
 
@@ -72,6 +73,17 @@ class Content(Struct, frozen=True, gc=False, omit_defaults=True):
     redactions: Counts | None = None
 
 
+class ReportedUsage:
+    """The provider's usage object: as it came, the counts read from it, and the keys that have no column."""
+
+    __slots__ = ("counts", "extra", "raw")
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        self.raw: Final = raw
+        self.counts: Final[Usage] = read_usage(raw)
+        self.extra: Final = None if raw.keys() <= TYPED_USAGE else _extra_of(raw)
+
+
 class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One logical call, as the client tells it."""
 
@@ -99,7 +111,7 @@ class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     ttft_text_ms: Int4 | None = None
     queue_ms: Int4 | None = None
     attempts: Annotated[tuple[Attempt, ...], Meta(max_length=20)] = ()
-    usage: Annotated[dict[Text64, Any], Meta(max_length=64)] | None = None
+    usage: ReportedUsage | None = None
     usage_complete: bool = True
     stop_reason: Text64 | None = None
     stop_category: Text64 | None = None
@@ -157,7 +169,6 @@ class _Batch(Struct, frozen=True, gc=False):
     client: Client | None = None
 
 
-_decoder: Final = msgspec.json.Decoder(_Batch)
 # Usage keys that have a column or a flag; everything else is kept as JSON, within MOST_EXTRA_USAGE.
 TYPED_USAGE: Final = frozenset(
     {
@@ -171,6 +182,25 @@ TYPED_USAGE: Final = frozenset(
         "inference_geo",
     }
 )
+
+
+def _read(_type: type, found: object) -> ReportedUsage:
+    """Called by the decoder where a ReportedUsage is expected."""
+    if not isinstance(found, dict):
+        raise UsageError("", "must be an object")
+    if len(found) > MOST_USAGE_KEYS:
+        raise UsageError("", f"may have at most {MOST_USAGE_KEYS} keys")
+    return ReportedUsage(found)
+
+
+def _written(usage: ReportedUsage) -> dict[str, Any]:
+    return usage.raw
+
+
+_decoder: Final = msgspec.json.Decoder(_Batch, dec_hook=_read)
+_encoder: Final = msgspec.json.Encoder(enc_hook=_written)
+# One fixed notation for what an event says: keys in order, nothing that is the default.
+canonical: Final = msgspec.msgpack.Encoder(enc_hook=_written, order="deterministic").encode
 
 
 def decode(body: bytes) -> Envelope:
@@ -201,7 +231,12 @@ def decode(body: bytes) -> Envelope:
 
 def event_of(document: dict[str, Any]) -> Event:
     """An event given as a dict, as it would be on the wire. Raises msgspec.ValidationError."""
-    return msgspec.convert(document, Event)
+    return msgspec.convert(document, Event, dec_hook=_read)
+
+
+def encode(event: Event) -> bytes:
+    """The event as JSON."""
+    return _encoder.encode(event)
 
 
 def fault(event: Event) -> tuple[str, str] | None:
@@ -213,23 +248,20 @@ def fault(event: Event) -> tuple[str, str] | None:
     # A float is exact enough here: at today's dates it tells a quarter of a microsecond apart.
     if not -1.001 <= event.started_at.timestamp() * 1000 - (number >> 80) <= 1.001:
         return "started_at", "must be the instant in the id, within 1 ms"
-    return None if event.usage is None else _usage_fault(event.usage)
+    return None
 
 
-def _usage_fault(usage: dict[str, Any]) -> tuple[str, str] | None:
-    try:
-        read_usage(usage)
-    except UsageError as error:
-        return f"usage.{error.field}", error.reason
-    extra = usage.keys() - TYPED_USAGE
+def _extra_of(usage: dict[str, Any]) -> dict[str, Any] | None:
+    """What a usage object holds beyond its columns, as small and flat as it must be to be kept; None when empty."""
+    extra = {key: value for key, value in usage.items() if key not in TYPED_USAGE and value not in (None, {}, [])}
     if not extra:
         return None
-    text = msgspec.json.encode({key: usage[key] for key in extra})
+    text = msgspec.json.encode(extra)
     if len(text) > MOST_EXTRA_USAGE:
-        return "usage", f"keys this server does not know may take {MOST_EXTRA_USAGE:,} bytes of JSON together"
+        raise UsageError("", f"keys this server does not know may take {MOST_EXTRA_USAGE:,} bytes of JSON together")
     if salvage.depth_of(text.decode()) > salvage.MOST_DEPTH:
-        return "usage", f"nested deeper than {salvage.MOST_DEPTH} levels"
-    return None
+        raise UsageError("", f"nested deeper than {salvage.MOST_DEPTH} levels")
+    return extra
 
 
 def _decode_one_by_one(body: bytes) -> Envelope:
@@ -256,10 +288,12 @@ def _decode_one_by_one(body: bytes) -> Envelope:
 def _event_or_fault(found: object) -> Event | tuple[str, str]:
     try:
         document, is_changed = salvage.clean(found)
-        event = msgspec.convert(document, Event)
+        event = event_of(document)
     except salvage.UnstorableError as error:
         return error.field[:200] or "event", error.reason
     except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, UsageError):
+            return _inside("usage", error.__cause__.field), error.__cause__.reason
         field, reason = salvage.field_and_reason(error)
         return field or "event", reason
     if is_changed:
