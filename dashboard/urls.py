@@ -1,5 +1,27 @@
-"""The pages."""
+"""The addresses of the pages."""
 
-from django.urls import URLPattern
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from dashboard.views import alerts, first_run, logs, mails, overview, system
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("overview/<slug:key>.csv", overview.panel_csv, name="panel_csv"),
+    path("first-steps/project/", first_run.create_project, name="create_project"),
+    path("first-steps/<slug:slug>/key/", first_run.create_key, name="create_key"),
+    path("first-steps/<slug:slug>/mail/", first_run.send_test_mail, name="send_test_mail"),
+    path("first-steps/<slug:slug>/waiting/", first_run.waiting, name="waiting"),
+    path("logs/", logs.logs, name="logs"),
+    path("logs/<uuid:id>/", logs.request_page, name="request"),
+    path("logs/<uuid:id>/body/", logs.request_body, name="request_body"),
+    path("alerts/", alerts.alerts, name="alerts"),
+    path("alerts/<int:id>/", alerts.alert, name="alert"),
+    path("mails/", mails.mails, name="mails"),
+    path("mails/<str:key>/", mails.mail, name="mail"),
+    path("mails/<str:key>/html/", mails.mail_html, name="mail_html"),
+    path("login/", LoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("healthz", system.healthz, name="healthz"),
+    path("readyz", system.readyz, name="readyz"),
+]

@@ -1,0 +1,116 @@
+"""Charts are pure functions: series in, a figure as a plain dict out. No database, no request, no HTML.
+
+A figure is what plotly.js draws, without its 6 kB default template: ours lies in static/charts.js. Colours are names
+(`@c1`) that the page resolves. Figures are for looking at: this is the one place where an exact number becomes a float.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from metrics.readings import Series, Value
+from metrics.units import NANO_PER_DOLLAR, Unit
+
+Figure = dict[str, Any]
+_SECOND: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line or layer to draw, and how its entry in the legend looks."""
+
+    name: str
+    series: Series
+    colour: str
+    dash: str = "solid"
+    area: bool = False
+    """A layer of a stack: its mark in the legend is a square."""
+    quiet: bool = False
+    """Drawn thin and behind: what the others are compared with."""
+    shift: timedelta = timedelta(0)
+    """Added to its times, so that last week lies under this week."""
+    per: int = 1
+    """Buckets of the others in one of this: counts of a coarser grid are divided by it."""
+
+
+def lines(drawn: Sequence[Line], unit: Unit) -> Figure:
+    """Draw lines; a bucket without a value is a gap, because unknown is not zero."""
+    scale = _scale(unit, drawn)
+    return {"data": [_trace(line, scale) for line in drawn], "layout": _layout(unit, scale, drawn)}
+
+
+def layers(drawn: Sequence[Line], unit: Unit, behind: Line | None = None) -> Figure:
+    """Stack layers as steps: each is as wide as its bucket, so thin buckets do not flicker as bars do."""
+    scale = _scale(unit, drawn)
+    traces = [_trace(line, scale) | _stacked(line) for line in drawn]
+    for trace in traces:
+        # A step reaches to the next point, so the last bucket needs one at its end.
+        trace["y"] = [0 if value is None else value for value in trace["y"]]
+        trace["y"].append(trace["y"][-1] if trace["y"] else 0)
+    if behind is not None:
+        traces.append(_trace(behind, scale) | {"connectgaps": False})
+        traces[-1]["line"]["shape"] = "hv"
+    return {"data": traces, "layout": _layout(unit, scale, drawn) | {"hovermode": "x unified"}}
+
+
+def _trace(line: Line, scale: float) -> Figure:
+    series = line.series
+    first = series.starts[0] + line.shift if series.starts else datetime.fromtimestamp(0).astimezone()
+    width = 1.25 if line.quiet else 2
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": line.name,
+        "x0": int(first.timestamp() * 1000),
+        "dx": int(series.step.total_seconds() * 1000),
+        "y": [_drawn(value, scale * line.per) for value in series.values],
+        "line": {"color": f"@{line.colour}", "dash": line.dash, "width": width},
+    }
+
+
+def _stacked(line: Line) -> Figure:
+    return {
+        "stackgroup": "all",
+        "line": {"color": f"@{line.colour}", "width": 0.75, "shape": "hv"},
+        "fillcolor": f"@{line.colour}/0.8",
+    }
+
+
+def _drawn(value: Value, scale: float) -> float | int | None:
+    if value is None:
+        return None
+    scaled = float(value) / scale
+    return int(scaled) if scaled == int(scaled) else float(f"{scaled:.4g}")
+
+
+def _scale(unit: Unit, drawn: Sequence[Line]) -> float:
+    """Return what a value is divided by to be drawn in the unit of the axis."""
+    if unit is Unit.NANOUSD:
+        return NANO_PER_DOLLAR
+    if unit is Unit.MILLISECONDS:
+        return _SECOND if _largest(drawn) >= _SECOND else 1
+    return 0.01 if unit is Unit.RATIO else 1
+
+
+def _largest(drawn: Sequence[Line]) -> float:
+    return max((float(value) for line in drawn for value in line.series.values if value is not None), default=0)
+
+
+def _layout(unit: Unit, scale: float, drawn: Sequence[Line]) -> Figure:
+    axis: Mapping[Unit, Figure] = {
+        Unit.NANOUSD: {"tickprefix": "$", "hoverformat": ",.2f"},
+        Unit.MILLISECONDS: {"ticksuffix": " s" if scale == _SECOND else " ms", "hoverformat": ",.3~r"},
+        Unit.RATIO: {"ticksuffix": " %", "hoverformat": ".2f"},
+        Unit.COUNT: {"hoverformat": ",.4~r"},
+        Unit.TOKENS: {"hoverformat": ",.4~s"},
+    }
+    whole = unit in (Unit.COUNT, Unit.TOKENS)
+    y = {**axis[unit]} | ({"tickformat": ",~s" if _largest(drawn) >= 10_000 else ",d"} if whole else {})
+    if whole and _largest(drawn) <= 4:
+        y["dtick"] = 1
+    own = [line.series for line in drawn if line.series.starts and not line.quiet]
+    starts = [series.starts[0] for series in own]
+    ends = [series.starts[-1] + series.step for series in own]
+    x = {"range": [int(min(starts).timestamp() * 1000), int(max(ends).timestamp() * 1000)]} if starts else {}
+    return {"xaxis": x, "yaxis": y}

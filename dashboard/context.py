@@ -1,0 +1,77 @@
+"""What every page needs around its content: where one can go, what fires, and how it should look."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from alerting.models import Alert
+from dashboard import assets
+
+THEMES: Final = ("light", "dark")
+FILE_BACKEND: Final = "django.core.mail.backends.filebased.EmailBackend"
+# Firing and recovering: people have been told, and it is not over.
+OPEN: Final = (Alert.State.FIRING, Alert.State.RECOVERING)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    name: str
+    label: str
+    href: str
+    is_here: bool
+    count: int = 0
+    is_boosted: bool = True
+
+
+def mails_go_to_files() -> bool:
+    """Return whether mails are written to files, where the page of mails finds them."""
+    return bool(settings.EMAIL_BACKEND == FILE_BACKEND)
+
+
+def chrome(request: HttpRequest) -> dict[str, Any]:
+    """Return the frame of the page. Anonymous visitors, and pages of an error, get one without numbers."""
+    theme = request.COOKIES.get("theme", "")
+    user = getattr(request, "user", None)
+    signed_in = user is not None and user.is_authenticated
+    bundle = assets.plotly_bundle()
+    return {
+        "theme": theme if theme in THEMES else "",
+        "nonce": getattr(request, "csp_nonce", ""),
+        "demo": settings.DEMO,
+        "signed_in": signed_in,
+        "nav": _nav(request) if signed_in else [],
+        "libraries": {"plotly": assets.PLOTLY, "plotly_css": assets.PLOTLY_RULES, "htmx": assets.HTMX},
+        "map_style_id": assets.map_style_id(bundle),
+    }
+
+
+def _nav(request: HttpRequest) -> list[Link]:
+    match = request.resolver_match
+    here = match.url_name if match is not None and not match.namespaces else ""
+    kept = _kept(request)
+    firing = Alert.objects.filter(state__in=OPEN).count()
+    pages = [
+        ("overview", "Overview", 0),
+        ("logs", "Logs", 0),
+        ("alerts", "Alerts", firing),
+        *([("mails", "Mails", 0)] if mails_go_to_files() and request.user.is_staff else []),
+    ]
+    group = {"request": "logs", "alert": "alerts", "mail": "mails"}
+    links = [
+        Link(name, label, reverse(name) + kept, group.get(here or "", here) == name, count)
+        for name, label, count in pages
+    ]
+    if request.user.is_staff:
+        links.append(Link("admin", "Settings", reverse("admin:index"), False, is_boosted=False))
+    return links
+
+
+def _kept(request: HttpRequest) -> str:
+    """Going to another page keeps the project, the environment and the time."""
+    query = getattr(request, "dashboard_query", None)
+    if query is None:
+        return ""
+    return str(query.without_filters)

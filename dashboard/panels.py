@@ -1,0 +1,242 @@
+"""Panels: each answers one question with a sentence, a chart, and the numbers behind it as a table and as CSV."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Protocol
+
+import orjson
+
+from dashboard import charts, theme
+from dashboard.charts import Figure, Line
+from dashboard.look import Look
+from dashboard.tables import Column, Table
+from metrics import units
+from metrics.catalog import METRICS
+from metrics.readings import Part, Reading, Series, Value
+from metrics.slices import NONE, OTHER, Dimension
+from metrics.units import Unit
+
+# The share of failed calls from which a feature is marked.
+FAILING: Final = Decimal("0.05")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """One line of the table of features, written."""
+
+    key: str
+    is_name: bool
+    requests: str
+    cost: str
+    share: int
+    """Percent of all spend, for the bar."""
+    change: str
+    latency: str
+    errors: str
+    is_failing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A panel with its numbers in."""
+
+    takeaway: str
+    table: Table
+    figure: Figure | None = None
+    legend: Sequence[Line] = ()
+    rows: Sequence[FeatureRow] = ()
+
+    @property
+    def json(self) -> str:
+        """The figure for the page; `<` is escaped, so nothing in a name can end the script element."""
+        return orjson.dumps(self.figure).decode().replace("<", "\\u003c")
+
+
+class Panel(Protocol):
+    """What a page lists: a key for its address, words, and one function from a look at the data to a drawing."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def width(self) -> str: ...
+    def draw(self, look: Look) -> Drawn: ...
+
+
+@dataclass(frozen=True)
+class LatencyPanel:
+    """Percentiles over time, and the p95 of the comparison behind them."""
+
+    key: str = "latency"
+    title: str = "Latency"
+    width: str = "half"
+
+    def draw(self, look: Look) -> Drawn:
+        series = [look.timeline[f"latency_{name}"] for name in ("p50", "p95", "p99")]
+        lines = [
+            Line(name, one, colour, dash)
+            for name, one, colour, dash in zip(
+                ("p50", "p95", "p99"), series, theme.SLOTS, ("solid", "dash", "dot"), strict=False
+            )
+        ]
+        shift = look.query.shift
+        if shift is not None and look.known(look.earlier_timeline["latency_p95"].values):
+            earlier = look.earlier_timeline["latency_p95"]
+            lines.append(Line(f"p95, {look.query.compared_with}", earlier, theme.REST, "dot", quiet=True, shift=shift))
+        table = timetable(series, ["p50", "p95", "p99"], Unit.MILLISECONDS)
+        return Drawn(self._takeaway(look), table, charts.lines(lines, Unit.MILLISECONDS), lines)
+
+    def _takeaway(self, look: Look) -> str:
+        p50, p95 = look.readings["latency_p50"], look.readings["latency_p95"]
+        if p95.value is None:
+            return "No call was answered in this range, so there is no latency to show."
+        text = f"Half of the answers took up to {units.duration(p50.value)}, 95 of 100 up to "
+        return f"{text}{units.duration(p95.value)}."
+
+
+@dataclass(frozen=True)
+class RequestsPanel:
+    """How many calls, with the comparison behind."""
+
+    key: str = "requests"
+    title: str = "Requests"
+    width: str = "half"
+
+    def draw(self, look: Look) -> Drawn:
+        series = look.timeline["requests"]
+        drawn = [Line("requests", series, "c1", area=True)]
+        behind = None
+        shift = look.query.shift
+        if shift is not None and any(value != 0 for value in look.earlier_timeline["requests"].values):
+            earlier = look.earlier_timeline["requests"]
+            per = max(earlier.step // series.step, 1)
+            name = look.query.compared_with
+            behind = Line(name, earlier, "ink", "dash", quiet=True, shift=shift, per=per)
+        legend = [*drawn, behind] if behind is not None else drawn
+        figure = charts.layers(drawn, Unit.COUNT, behind)
+        return Drawn(self._takeaway(look), timetable([series], ["requests"], Unit.COUNT), figure, legend)
+
+    def _takeaway(self, look: Look) -> str:
+        value = look.readings["requests"].value
+        if value is None or value == 0:
+            return "No call was made in this range."
+        text = f"{units.count(value)} {'call' if value == 1 else 'calls'}"
+        before = look.earlier_readings.get("requests")
+        if before is None or before.value is None or before.value == 0:
+            return f"{text}; nothing to compare with." if before is not None else f"{text} in this range."
+        change = units.delta(value, before.value, Unit.COUNT, events=before.sample)
+        return f"{text}, {change} against {look.query.compared_with} ({units.count(before.value)})."
+
+
+@dataclass(frozen=True)
+class StackPanel:
+    """A sum over time, split by one property of the calls."""
+
+    key: str
+    title: str
+    metric: str
+    by: Dimension
+    noun: str
+    """What one part is called in the sentence, in the plural."""
+    nothing: str
+    """The sentence when there is nothing to show; a good state has words of its own."""
+    width: str = "half"
+
+    def draw(self, look: Look) -> Drawn:
+        unit = METRICS[self.metric].unit
+        parts = [one for one in look.parts_over_time(self.metric, self.by) if _sum(one) != 0]
+        colours = theme.slots([one.key for one in parts])
+        drawn = [Line(spoken(one.key), one, colours[one.key], area=True) for one in parts]
+        table = timetable(parts, [line.name for line in drawn], unit)
+        if not parts:
+            return Drawn(self.nothing, table)
+        return Drawn(self._takeaway(parts, unit), table, charts.layers(drawn, unit), drawn)
+
+    def _takeaway(self, parts: Sequence[Series], unit: Unit) -> str:
+        total = sum((_sum(one) for one in parts), Decimal(0))
+        first = max((one for one in parts), key=lambda one: (one.key != OTHER, _sum(one)))
+        text = f"{units.number(total, unit)} in total"
+        if len(parts) == 1:
+            return f"{text}, all of it {spoken(first.key)}."
+        return f"{text}; {spoken(first.key)} has the largest share, {units.ratio(_sum(first) / total)}."
+
+
+@dataclass(frozen=True)
+class FeaturesPanel:
+    """The features that cost most, with what a person asks next about each."""
+
+    key: str = "features"
+    title: str = "Top features"
+    width: str = "full"
+
+    def draw(self, look: Look) -> Drawn:
+        parts = [*look.features.parts, *([look.features.other] if look.features.other is not None else [])]
+        return Drawn(self._takeaway(look), self._table(look, parts), rows=[self._row(look, part) for part in parts])
+
+    def _table(self, look: Look, parts: Sequence[Part]) -> Table:
+        columns = [Column("Feature"), Column("Requests", Unit.COUNT), Column("Cost", Unit.NANOUSD)]
+        if look.earlier is not None:
+            columns.append(Column(f"Cost, {look.query.compared_with}", Unit.NANOUSD))
+        columns += [Column("p95 latency", Unit.MILLISECONDS), Column("Error rate", Unit.RATIO)]
+        return Table(tuple(columns), tuple(self._values(look, part) for part in parts))
+
+    def _values(self, look: Look, part: Part) -> tuple[object, ...]:
+        before = look.earlier_features.get(part.key)
+        compared = [] if look.earlier is None else [None if before is None else before.value]
+        read = part.readings
+        return (
+            *(part.key, read["requests"].value, read["spend"].value, *compared),
+            *(read["latency_p95"].value, read["error_rate"].value),
+        )
+
+    def _row(self, look: Look, part: Part) -> FeatureRow:
+        read, total = part.readings, look.features.total.readings["spend"].value
+        spend, rate = read["spend"].value, read["error_rate"]
+        before = look.earlier_features.get(part.key)
+        return FeatureRow(
+            key=part.key,
+            is_name=part.key != OTHER,
+            requests=units.count(read["requests"].value),
+            cost="no price" if spend == 0 and read["spend"].unpriced > 0 else units.money(spend),
+            share=0 if spend is None or total is None or total == 0 else int(100 * Decimal(spend) / Decimal(total)),
+            change=_change(spend, before),
+            latency=units.duration(read["latency_p95"].value),
+            errors=units.ratio(rate.value),
+            is_failing=rate.value is not None and rate.value >= FAILING and rate.sample >= units.ENOUGH_EVENTS,
+        )
+
+    def _takeaway(self, look: Look) -> str:
+        found = look.features
+        if not found.parts:
+            return "No call was made in this range."
+        first, spend = found.parts[0], found.total.readings["spend"].value
+        own = first.readings["spend"].value
+        if spend is None or own is None or spend == 0:
+            return f"{len(found.parts)} features; none has a known cost in this range."
+        share = units.ratio(Decimal(own) / Decimal(spend))
+        return f"{spoken(first.key)} costs most: {units.money(own)}, {share} of all spend."
+
+
+def _change(spend: Value, before: Reading | None) -> str:
+    if before is None or before.value is None or before.value == 0:
+        return "new" if before is not None and spend else units.UNKNOWN
+    return units.delta(spend, before.value, Unit.NANOUSD, events=max(before.sample, units.ENOUGH_EVENTS))
+
+
+def timetable(series: Sequence[Series], names: Sequence[str], unit: Unit) -> Table:
+    """Lay several series side by side, one row per bucket, oldest first."""
+    columns = (Column("Time (UTC)", is_time=True), *(Column(name, unit) for name in names))
+    starts = series[0].starts if series else ()
+    rows = tuple((start, *(one.values[place] for one in series)) for place, start in enumerate(starts))
+    return Table(columns, rows)
+
+
+def spoken(name: str) -> str:
+    """Return how a part is called in a sentence or a legend."""
+    return {NONE: "not named", OTHER: "others"}.get(name, name.replace("_", " ") if name.islower() else name)
+
+
+def _sum(series: Series) -> Decimal:
+    return sum((Decimal(value) for value in series.values if value is not None), Decimal(0))

@@ -1,0 +1,41 @@
+"""The query of a request: its address, read against what exists."""
+
+from collections.abc import Collection
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dashboard import query
+from dashboard.query import DashboardQuery
+from ingest import dimensions
+from ingest.vocabulary import DimensionKind
+from projects.models import Project
+
+
+def environments(project: Project) -> Collection[str]:
+    """Return the environments calls have come from, by name."""
+    return sorted(dimensions.names(project.pk, DimensionKind.ENVIRONMENT).values())
+
+
+def read(request: HttpRequest) -> DashboardQuery:
+    """Parse the address and keep the result on the request, where the frame of the page finds it."""
+    found = query.parse(
+        request.GET,
+        projects=list(Project.objects.all()),
+        environments=environments,
+        now=timezone.now(),
+    )
+    request.dashboard_query = found  # type: ignore[attr-defined]
+    return found
+
+
+def notices(request: HttpRequest, asked: DashboardQuery) -> list[str]:
+    """Return what the page says at its top: what the address got wrong, then what just happened."""
+    return [*asked.notices, *(str(message) for message in messages.get_messages(request))]
+
+
+def is_refresh(request: HttpRequest) -> bool:
+    """Return whether only the moving part of the page is wanted: a timer asks, not a person."""
+    htmx = request.htmx  # type: ignore[attr-defined]
+    return bool(htmx) and not htmx.boosted

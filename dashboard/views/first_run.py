@@ -1,0 +1,74 @@
+"""The first steps: make a project, make a key, send a test mail, wait for the first call."""
+
+from smtplib import SMTPException
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard import first_run
+from dashboard.views import asked
+from projects.models import Project
+
+
+def _only_staff(request: HttpRequest) -> None:
+    if not request.user.is_staff:
+        raise PermissionDenied("Only staff can set up a project. Anyone who may change users can make you staff.")
+
+
+@require_POST
+def create_project(request: HttpRequest) -> HttpResponse:
+    _only_staff(request)
+    assert request.user.is_authenticated
+    form = first_run.ProjectForm(request.POST)
+    if not form.is_valid():
+        context = {"form": form, "query": asked.read(request)}
+        return render(request, "dashboard/first_project.html", context, status=422)
+    project = form.create(request.user)
+    return redirect(f"{reverse('overview')}?project={project.slug}")
+
+
+@require_POST
+def create_key(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a key; its text travels in the session to the next page, is shown there and forgotten."""
+    _only_staff(request)
+    assert request.user.is_authenticated
+    project = get_object_or_404(Project, slug=slug)
+    form = first_run.KeyForm(request.POST)
+    if form.is_valid():
+        request.session[f"secret:{project.pk}"] = form.create(project, request.user)
+    else:
+        messages.error(request, str(form.errors["environment"][0]))
+    return redirect(f"{reverse('overview')}?project={project.slug}")
+
+
+@require_POST
+def send_test_mail(request: HttpRequest, slug: str) -> HttpResponse:
+    _only_staff(request)
+    assert request.user.is_authenticated
+    project = get_object_or_404(Project, slug=slug)
+    if request.user.email == "":
+        messages.error(request, "Your account has no e-mail address; add one in the settings first.")
+    else:
+        try:
+            messages.success(
+                request, f"A test mail is on its way to {first_run.send_test_mail(project, request.user)}."
+            )
+        except (SMTPException, OSError) as error:
+            messages.error(request, f"The mail could not be sent: {error}. Check EMAIL_URL.")
+    return redirect(f"{reverse('overview')}?project={project.slug}")
+
+
+@require_safe
+def waiting(_request: HttpRequest, slug: str) -> HttpResponse:
+    """Asked every few seconds by the first steps: nothing yet, or the address of the page that has something."""
+    project = get_object_or_404(Project, slug=slug)
+    if not first_run.has_started(project, timezone.now()):
+        return HttpResponse(status=204)
+    response = HttpResponse(status=200)
+    response["HX-Redirect"] = f"{reverse('overview')}?project={project.slug}&from=now-1h"
+    return response

@@ -1,0 +1,138 @@
+"""The Overview, its panels as files, and the way from an empty product to the first call."""
+
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
+
+from alerting.models import Alert
+from dashboard import first_run, search
+from dashboard.context import OPEN
+from dashboard.exports import csv_response
+from dashboard.look import Look
+from dashboard.pages import OVERVIEW
+from dashboard.panels import Drawn, Panel
+from dashboard.query import COMPARISONS, PRESETS, DashboardQuery
+from dashboard.tiles import Tile, tiles
+from dashboard.verdicts import Verdict, gather, verdict
+from dashboard.views import asked
+from metrics import queries
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A panel on the page: drawn, or the reference under which its failure is in the log."""
+
+    panel: Panel
+    drawn: Drawn | None
+    reference: str = ""
+
+
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    query = asked.read(request)
+    if query.project is None or not first_run.has_started(query.project, query.now):
+        return _first_steps(request, query)
+    context = _controls(request, query) | _content(query)
+    template = "dashboard/_overview.html" if asked.is_refresh(request) else "dashboard/overview.html"
+    response = render(request, template, context)
+    patch_vary_headers(response, ["HX-Request", "HX-Boosted"])
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@require_safe
+def panel_csv(request: HttpRequest, key: str) -> HttpResponse:
+    """The numbers of one panel, all of them, exactly."""
+    query, panel = asked.read(request), OVERVIEW.panel(key)
+    if panel is None or query.project is None:
+        raise Http404("There is no such panel.")
+    table = panel.draw(Look(query)).table
+    name = f"{query.project.slug}-{panel.key}-{query.window.start:%Y%m%dT%H%M}"
+    return csv_response(name, table.headings, table.exact)
+
+
+def _content(query: DashboardQuery) -> dict[str, Any]:
+    look = Look(query)
+    open_alerts = _open_alerts(query)
+    shown = [_shown(panel, look) for panel in OVERVIEW.panels]
+    return {
+        "page": OVERVIEW,
+        "query": query,
+        "verdict": _verdict(query, tuple(alert for alert in open_alerts if alert.state in OPEN)),
+        "tiles": _tiles(look),
+        "panels": shown,
+        "open_alerts": open_alerts,
+        "complete_to": queries.complete_to(query.slice.project_id, now=query.now),
+        "features": next((one for one in shown if one.panel.key == "features"), None),
+    }
+
+
+def _open_alerts(query: DashboardQuery) -> list[Alert]:
+    found = Alert.objects.filter(project=query.project).exclude(state=Alert.State.RESOLVED)
+    return list(found.order_by("opened_at")[:10])
+
+
+def _verdict(query: DashboardQuery, firing: tuple[Alert, ...]) -> Verdict:
+    """A verdict whose reasons could not be read is Unknown: a page that cannot see does not say that all is well."""
+    try:
+        assert query.project is not None
+        return verdict(gather(query, firing, search.newest(query.project, query.now)))
+    except DatabaseError as error:
+        return Verdict("unknown", f"The state could not be read. {_failure('verdict', error)}.")
+
+
+def _tiles(look: Look) -> list[Tile]:
+    try:
+        return tiles(look)
+    except DatabaseError as error:
+        return [Tile("Numbers", "–", note=f"could not be read; {_failure('tiles', error)}")]
+
+
+def _shown(panel: Panel, look: Look) -> Shown:
+    """One panel that cannot be drawn leaves the others alone."""
+    try:
+        return Shown(panel, panel.draw(look))
+    except Exception as error:  # noqa: BLE001 - whatever it was, it belongs into this panel's box and not over the page
+        return Shown(panel, None, _failure(panel.key, error))
+
+
+def _failure(what: str, error: Exception) -> str:
+    """Log the exception at hand under a short reference that the page can show."""
+    reference = secrets.token_hex(4)
+    logger.error("%s failed, reference %s", what, reference, exc_info=error)
+    return f"Reference {reference}"
+
+
+def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
+    assert query.project is not None
+    return {
+        "projects": list(type(query.project).objects.all()),
+        "environments": asked.environments(query.project),
+        "presets": PRESETS,
+        "comparisons": COMPARISONS,
+        "notices": asked.notices(request, query),
+    }
+
+
+def _first_steps(request: HttpRequest, query: DashboardQuery) -> HttpResponse:
+    context: dict[str, Any] = {"query": query, "notices": asked.notices(request, query), "base_url": settings.BASE_URL}
+    if query.project is None:
+        return render(request, "dashboard/first_project.html", context | {"form": first_run.ProjectForm()})
+    context |= {
+        "steps": first_run.checklist(query.project),
+        "key_form": first_run.KeyForm(),
+        "secret": request.session.pop(f"secret:{query.project.pk}", ""),
+        "project": query.project,
+        "projects": list(type(query.project).objects.all()),
+    }
+    return render(request, "dashboard/first_steps.html", context)

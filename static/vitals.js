@@ -1,0 +1,46 @@
+// What the pages do beside charts: refresh, theme, selects that apply themselves, copying.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  root.classList.add("has-js");
+  let paused = false, failures = 0, last = Date.now(), asked = last;
+
+  // Refresh: only while the range ends at now, the page is seen, and nobody is in the middle of something.
+  const busy = area => area.querySelector("details[open]") || (area.contains(document.activeElement) && document.activeElement.matches("input, select"));
+  setInterval(() => {
+    const area = document.querySelector("[data-every]"), note = document.querySelector("[data-updated]");
+    if (!area) return;
+    const age = Math.round((Date.now() - last) / 1000);
+    if (note) note.textContent = failures ? `Not updated for ${age} s: the server does not answer` : age < 5 ? "Updated just now" : `Updated ${age} s ago`;
+    const wait = Math.min(area.dataset.every * 2 ** failures, 300), tried = Math.round((Date.now() - asked) / 1000);
+    if (paused || document.hidden || busy(area) || tried < wait) return;
+    asked = Date.now();
+    document.body.dispatchEvent(new CustomEvent("vitals:refresh"));
+  }, 1000);
+  document.addEventListener("htmx:after:swap", () => { failures = 0; last = asked = Date.now(); label(); });
+  for (const name of ["htmx:error", "htmx:response:error"]) document.addEventListener(name, () => { failures = Math.min(failures + 1, 5); });
+
+  const label = () => document.querySelectorAll("[data-pause]").forEach(button => {
+    button.textContent = paused ? "Resume" : "Pause"; button.setAttribute("aria-pressed", paused);
+  });
+  const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+
+  document.addEventListener("click", event => {
+    const button = event.target.closest("button");
+    if (!button) {
+      if (!event.target.closest(".menu")) document.querySelectorAll(".menu[open]").forEach(menu => { menu.open = false; });
+    } else if ("pause" in button.dataset) {
+      paused = !paused; label();
+    } else if ("themeToggle" in button.dataset) {
+      root.dataset.theme = dark() ? "light" : "dark";
+      document.cookie = `theme=${root.dataset.theme};path=/;max-age=31536000;samesite=lax`;
+      document.dispatchEvent(new CustomEvent("vitals:theme"));
+    } else if (button.dataset.copy) {
+      navigator.clipboard?.writeText(document.getElementById(button.dataset.copy).textContent).then(() => { button.textContent = "Copied"; });
+    }
+  });
+  document.addEventListener("keydown", event => {
+    if (event.key === "Escape") document.querySelectorAll(".menu[open]").forEach(menu => { menu.open = false; menu.querySelector("summary").focus(); });
+  });
+  document.addEventListener("change", event => { event.target.form?.classList.contains("js-submit") && event.target.form.requestSubmit(); });
+})();
