@@ -30,6 +30,12 @@ def totals(text: str, dollars_in: Decimal, dollars_out: Decimal, limit: int | No
     return found
 
 
+def text_of(file: Path) -> str:
+    """The text of a trace, plain or gzipped."""
+    raw = file.read_bytes()
+    return (gzip.decompress(raw) if file.suffix == ".gz" else raw).decode()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="The totals a replayed trace must have.")
     parser.add_argument("file", type=Path)
@@ -37,9 +43,7 @@ def main() -> None:
     parser.add_argument("--output", type=Decimal, default=Decimal(10), help="dollars per million output tokens")
     parser.add_argument("--limit", type=int)
     given = parser.parse_args()
-    raw = given.file.read_bytes()
-    text = (gzip.decompress(raw) if given.file.suffix == ".gz" else raw).decode()
-    for name, value in totals(text, given.input, given.output, given.limit).items():
+    for name, value in totals(text_of(given.file), given.input, given.output, given.limit).items():
         print(f"{name}\t{value}")
 
 

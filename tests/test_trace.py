@@ -1,0 +1,135 @@
+"""An hour of real traffic through the whole product: every count, token and nano-dollar arrives, whatever is killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from bench import tree
+from bench.trace_totals import text_of, totals
+from config import postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+TRACE = ROOT / "tests" / "data" / "azure_llm_conversation_2023.csv.gz"
+SEED = 20231116
+
+
+@pytest.fixture
+def product() -> Iterator[tree.Product]:
+    with tree.home() as home, tree.product(home) as running:
+        yield running
+
+
+def the_whole_trace() -> dict[str, int]:
+    """Worked out from the file alone; the counts are those its publisher's file has."""
+    expected = totals(text_of(TRACE), dollars_in=Decimal(2), dollars_out=Decimal(10))
+    assert expected["requests"] == 19_366
+    assert expected["input_tokens"] == 22_361_870
+    assert expected["output_tokens"] == 4_088_665
+    return expected
+
+
+def replay(product: tree.Product, begin: datetime) -> "subprocess.Popen[str]":
+    command = [sys.executable, "manage.py", "replay", str(TRACE), "--from", begin.isoformat()]
+    environment = {**os.environ, "VITALS_HOME": str(product.home), "LOG_LEVEL": "ERROR"}
+    environment.pop("DATABASE_URL", None)
+    return subprocess.Popen(
+        [*command, "--url", f"http://127.0.0.1:{product.port}"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+SUMS = "sum(requests), sum(input_tokens), sum(output_tokens), sum(cost_nanousd)"
+PLACES = {
+    "calls": "SELECT count(*), sum(input_tokens), sum(output_tokens), sum(cost_nanousd) FROM request_log",
+    "minutes": "SELECT {sums} FROM facet_minute WHERE facet = 0 AND environment_id = 0",
+    "minutes by feature": "SELECT {sums} FROM facet_minute WHERE facet = 1 AND environment_id <> 0",
+    "hours": "SELECT {sums} FROM facet_hour WHERE facet = 0 AND environment_id = 0",
+    "cube": "SELECT {sums} FROM cube_hour",
+    "days": "SELECT {sums} FROM cube_day",
+    "users": "SELECT {sums} FROM user_day",
+    "user months": "SELECT {sums} FROM user_month",
+}
+
+
+def stored(home: Path) -> dict[str, tuple[int, ...]]:
+    """(requests, input tokens, output tokens, nano-dollars) as each place has them."""
+    with psycopg.connect(postgres.url(home / "postgres")) as connection:
+        return {
+            place: tuple(int(number or 0) for number in connection.execute(query.format(sums=SUMS)).fetchall()[0])
+            for place, query in PLACES.items()
+        }
+
+
+def wait_for(expected: tuple[int, ...], home: Path, seconds: float = 180) -> None:
+    """The rollups follow within a minute or so; a database that was just killed comes back by itself."""
+    deadline = time.monotonic() + seconds
+    found: Any = None
+    while time.monotonic() < deadline:
+        with suppress(psycopg.OperationalError):
+            found = stored(home)
+            if set(found.values()) == {expected}:
+                return
+        time.sleep(1)
+    assert found == dict.fromkeys(PLACES, expected)
+
+
+def finish(replaying: "subprocess.Popen[str]") -> str:
+    output, _ = replaying.communicate(timeout=1_200)
+    assert replaying.returncode == 0, output[-2_000:]
+    return output
+
+
+def begin_of_trace() -> datetime:
+    """An hour that is over, all of it in one UTC day, so that days and months can be compared too."""
+    return (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(600)
+def test_a_whole_trace_arrives_to_the_nano_dollar_and_a_second_replay_changes_nothing(product: tree.Product) -> None:
+    expected = tuple(the_whole_trace().values())
+    begin = begin_of_trace()
+    assert "accepted 19,366" in finish(replay(product, begin))
+    wait_for(expected, product.home)
+    finish(replay(product, begin))
+    wait_for(expected, product.home)
+
+
+@pytest.mark.long
+@pytest.mark.processes
+@pytest.mark.timeout(1_800)
+def test_a_whole_trace_arrives_while_processes_are_being_killed(product: tree.Product) -> None:
+    expected = tuple(the_whole_trace().values())
+    dice = random.Random(SEED)
+    replaying = replay(product, begin_of_trace())
+    killed: list[str] = []
+    while replaying.poll() is None and len(killed) < 40:
+        time.sleep(dice.uniform(1.0, 4.0))
+        name = dice.choice(["web", "worker", "beat", "postgres"])
+        found = [process for label, process in tree.processes(product) if label == name]
+        if found:
+            # The first postgres is the postmaster; web has a parent that must come back as well.
+            victim = found[0] if name == "postgres" else dice.choice(found)
+            with suppress(psutil.NoSuchProcess):
+                victim.send_signal(signal.SIGKILL)
+                killed.append(name)
+    finish(replaying)
+    assert {"web", "worker", "beat", "postgres"} <= set(killed), killed
+    wait_for(expected, product.home, seconds=300)
