@@ -200,9 +200,7 @@ def main() -> None:
     calls = options.parse_args().calls
     backends: dict[str, Any] = {"healthy": lambda: running(serve_backend), "refused": refused, "black hole": black_hole}
     with running(serve_claude) as url:
-        print(
-            "| call | backend | bare p50 ms | added p50 µs | mean ratio | p99 ms, bare → own | ratio | worst ms, bare → own |"
-        )
+        print("| call | backend | bare p50 ms | added p50 µs | mean ratio | p99 ms, bare → own | ratio | worst ms |")
         print("|---|---|---|---|---|---|---|---|")
         for kind in (create, stream):
             for name, backend in backends.items():

@@ -12,7 +12,7 @@ from llmclient._watch import END, Watch
 class _Watched:
     def __init__(self, inner: Any, watch: Watch) -> None:
         self._inner = inner
-        self._watch = watch
+        self._watch: Watch | None = watch
 
     def __getattr__(self, name: str) -> Any:
         # httpx2 asks the stream for `elapsed`, the SDK for its own observer.
@@ -21,11 +21,29 @@ class _Watched:
         return getattr(self._inner, name)
 
     def __del__(self) -> None:
-        # Dropped without being read or closed.
-        quietly(self._watch.closed)
+        self._closed()  # dropped without being read or closed
 
-    def _after(self, error: BaseException) -> BaseException:
-        return quietly(self._watch.failed, error) or error
+    def _look_at(self, chunk: bytes) -> tuple[bytes, Exception | None]:
+        if self._watch is None:
+            return chunk, None
+        seen = quietly(self._watch.feed, chunk)
+        if seen is None:
+            # A watch that failed has lost the thread: from here on the body is passed on unseen, and nothing the
+            # watch believes may reach the caller.
+            quietly(self._watch.give_up)
+            self._watch = None
+            return chunk, None
+        return seen
+
+    def _ended(self) -> Exception | None:
+        return None if self._watch is None else quietly(self._watch.ended)
+
+    def _failed(self, error: BaseException) -> BaseException:
+        return error if self._watch is None else quietly(self._watch.failed, error) or error
+
+    def _closed(self) -> None:
+        if self._watch is not None:
+            quietly(self._watch.closed)
 
 
 class WatchedBody(_Watched, httpx2.SyncByteStream):
@@ -33,16 +51,16 @@ class WatchedBody(_Watched, httpx2.SyncByteStream):
         interruption: Exception | None = None
         try:
             for chunk in self._inner:
-                passed_on, interruption = quietly(self._watch.feed, chunk) or (chunk, None)
+                passed_on, interruption = self._look_at(chunk)
                 yield passed_on
                 if interruption is not None:
                     break
             else:
-                interruption = quietly(self._watch.ended)
+                interruption = self._ended()
         except GeneratorExit:
             raise
         except BaseException as error:
-            instead = self._after(error)
+            instead = self._failed(error)
             if instead is END:
                 return
             if instead is error:
@@ -52,7 +70,7 @@ class WatchedBody(_Watched, httpx2.SyncByteStream):
             raise interruption
 
     def close(self) -> None:
-        quietly(self._watch.closed)
+        self._closed()
         self._inner.close()
 
 
@@ -62,16 +80,16 @@ class WatchedAsyncBody(_Watched, httpx2.AsyncByteStream):
         chunks = self._inner.__aiter__()
         try:
             async for chunk in chunks:
-                passed_on, interruption = quietly(self._watch.feed, chunk) or (chunk, None)
+                passed_on, interruption = self._look_at(chunk)
                 yield passed_on
                 if interruption is not None:
                     break
             else:
-                interruption = quietly(self._watch.ended)
+                interruption = self._ended()
         except GeneratorExit:
             raise
         except BaseException as error:
-            instead = self._after(error)
+            instead = self._failed(error)
             if instead is END:
                 return
             if instead is error:
@@ -85,5 +103,5 @@ class WatchedAsyncBody(_Watched, httpx2.AsyncByteStream):
             raise interruption
 
     async def aclose(self) -> None:
-        quietly(self._watch.closed)
+        self._closed()
         await self._inner.aclose()

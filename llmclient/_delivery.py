@@ -112,7 +112,7 @@ class Delivery:
         batch = self.in_hand[0]
         answer = self._post(batch.body(self.header(), instant(int(self._unix_time() * 1000))))
         self._next_heartbeat = now + self._pace.heartbeat
-        return self._read(answer, now)
+        return self._read(answer, now) or self._spill()
 
     def leave(self) -> int:
         """Puts everything not delivered on disk, or counts it as lost; returns how many events were lost."""
@@ -183,6 +183,7 @@ class Delivery:
             return True
         self.failures += 1
         if answer.verdict == "no_entry":
+            self.failures = max(self.failures, SPILL_AFTER)
             self._not_before = now + NO_ENTRY_PAUSE
             message = "telemetry is held back for 5 minutes, the server answered %d: check the key in the DSN. %s"
             warn("no_entry", message, answer.status, answer.reason)
@@ -230,7 +231,7 @@ class Delivery:
         self.in_hand.append(batch := Batch())
         self._fill(batch, restful=True)
         self.in_hand.pop()
-        if not self._store(batch):
+        if batch.events and not self._store(batch):
             self._losses["overflow"] += len(batch.events)
             self.settled += len(batch.events)
         return bool(self._buffer)

@@ -19,7 +19,7 @@ from llmclient._quietly import quietly, warn
 
 EXIT_SECONDS: Final = 2.0
 JOIN_SHARE: Final = 0.75  # of the time for closing; the rest is for writing to disk
-GRACE: Final = 0.05  # seconds the host keeps running after a step
+FAULT_PAUSE: Final = 5.0  # seconds
 
 MakeDelivery = Callable[[Buffer], Delivery]
 
@@ -70,10 +70,13 @@ class Shipper:
         """Waits until every call emitted so far is delivered, spooled or lost; False when `timeout` seconds pass."""
         if self._thread is None or self._pid != os.getpid():
             return not self._buffer
-        done = threading.Event()
-        self._flushes.append((self._buffer.emitted, done))
+        waiting = (self._buffer.emitted, threading.Event())
+        self._flushes.append(waiting)
         self._wake.set()
-        return done.wait(timeout)
+        delivered = waiting[1].wait(timeout)
+        if waiting in self._flushes:
+            self._flushes.remove(waiting)
+        return delivered
 
     def close(self, timeout: float = EXIT_SECONDS) -> None:
         """Delivers what waits, for at most `timeout` seconds; then spools it, or drops it and says so."""
@@ -110,17 +113,17 @@ class Shipper:
             failures = delivery.failures
             more = quietly(delivery.step, time.monotonic(), urgent=closing or bool(self._flushes))
             self._answer_flushes()
-            if closing and (delivery.idle or delivery.failures > failures):
+            if closing and (more is None or delivery.idle or delivery.failures > failures):
                 return
             if not more:
-                wake.wait(GRACE if closing else delivery.wait(time.monotonic()))
+                # None: the step itself failed, and would fail again at once.
+                wake.wait(FAULT_PAUSE if more is None else delivery.wait(time.monotonic()))
                 wake.clear()
 
     def _answer_flushes(self) -> None:
         for waiting in list(self._flushes):
             target, done = waiting
             if self._delivery.settled + self._buffer.overflowed >= target:
-                self._flushes.remove(waiting)
                 done.set()
 
 

@@ -70,6 +70,11 @@ class StreamWatch:
         elif not self._reader.stopped:
             self._cancelled()
 
+    def give_up(self) -> None:
+        """The stream could not be followed; the call is known to have been answered and no more."""
+        self._recording.call.usage_complete = False
+        self._recording.finish("ok")
+
     def _cancelled(self) -> None:
         self._recording.read(self._reader, "cancelled", Failure("cancelled"))
 
@@ -117,6 +122,9 @@ class BodyWatch:
 
     def closed(self) -> None:
         self._recording.finish("cancelled", Failure("cancelled"))
+
+    def give_up(self) -> None:
+        self._recording.finish("ok")
 
 
 Watch = StreamWatch | BodyWatch

@@ -58,7 +58,7 @@ def test_a_decorated_coroutine_function_stays_one_and_runs_in_its_context() -> N
         return labels()
 
     async def both() -> list[dict[str, Any]]:
-        return await asyncio.gather(inside(), inside())
+        return [*await asyncio.gather(inside(), inside())]
 
     assert asyncio.iscoroutinefunction(inside)
     assert asyncio.run(both()) == [{"feature": "inbox"}] * 2
@@ -71,7 +71,7 @@ def test_tasks_do_not_see_each_others_labels() -> None:
             return labels()
 
     async def both() -> list[dict[str, Any]]:
-        return await asyncio.gather(one("a"), one("b"))
+        return [*await asyncio.gather(one("a"), one("b"))]
 
     assert asyncio.run(both()) == [{"feature": "a"}, {"feature": "b"}]
 

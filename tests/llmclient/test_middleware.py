@@ -12,7 +12,7 @@ import pydantic
 import pytest
 
 import llmclient
-from llmclient.testing import FakeAnthropic, broken, fail, hang_up, reply, stalled
+from llmclient.testing import Answer, FakeAnthropic, broken, fail, hang_up, reply, stalled
 from tests.llmclient.backend import Backend, until
 from tests.llmclient.conftest import async_client_of, client_of
 
@@ -64,7 +64,7 @@ def test_a_plain_call_becomes_one_event(backend: Backend, ask: dict[str, Any]) -
 
 def test_retries_are_attempts_of_one_event(backend: Backend, ask: dict[str, Any]) -> None:
     configured(backend)
-    script = [fail(529, headers=SOON), fail(529, headers=SOON), reply("at last")]
+    script: list[Answer] = [fail(529, headers=SOON), fail(529, headers=SOON), reply("at last")]
     with FakeAnthropic(script) as fake, llmclient.context() as call:
         client_of(fake).messages.create(**ask)
         retry_counts = [request.headers["x-stainless-retry-count"] for request in fake.requests]

@@ -1,0 +1,85 @@
+"""A call as the wire spells it."""
+
+import json
+import uuid
+
+from llmclient import _event
+from llmclient._call import Attempt, Call, Failure
+from llmclient._sse import StreamReader
+
+ID = uuid.UUID("019a0000-0000-7000-8000-000000000000")
+MS = 1_800_000_000_123
+
+
+def as_dict(call: Call) -> dict[str, object]:
+    return _event.as_dict(call, app="helpdesk", release=None, sdk="anthropic/2.12.0")
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert as_dict(Call(ID, MS, "count_tokens", outcome="ok", duration=0.0)) == {
+        "id": str(ID),
+        "started_at": "2027-01-15T08:00:00.123Z",
+        "operation": "count_tokens",
+        "app": "helpdesk",
+        "sdk": "anthropic/2.12.0",
+        "stream": False,
+        "duration_ms": 0,
+        "attempts": [],
+        "source": "api",
+        "outcome": "ok",
+    }
+
+
+def test_seconds_become_whole_milliseconds() -> None:
+    attempt = Attempt(1, 0.0004, wait=0.0016, duration=1.2345, status=200, retry_after=7.0)
+    event = as_dict(Call(ID, MS, "messages", attempts=[attempt], ttft=0.25, ttft_text=0.3, duration=1.5))
+    assert (event["duration_ms"], event["ttft_ms"], event["ttft_text_ms"]) == (1500, 250, 300)
+    assert event["attempts"] == [
+        {"n": 1, "start_ms": 0, "duration_ms": 1234, "status": 200, "wait_ms": 2, "retry_after_s": 7.0}
+    ]
+
+
+def test_of_very_many_attempts_the_last_twenty_are_told() -> None:
+    event = as_dict(Call(ID, MS, "messages", attempts=[Attempt(n, 0.0) for n in range(1, 31)]))
+    attempts = event["attempts"]
+    assert isinstance(attempts, list)
+    assert [attempt["n"] for attempt in attempts] == list(range(11, 31))
+
+
+def test_an_error_says_what_the_provider_said() -> None:
+    failure = Failure("rate_limit", "rate_limit_error", "ramp_limit_exceeded", 429, "slow down")
+    assert as_dict(Call(ID, MS, "messages", outcome="error", error=failure))["error"] == {
+        "category": "rate_limit",
+        "type": "rate_limit_error",
+        "code": "ramp_limit_exceeded",
+        "status": 429,
+        "message": "slow down",
+    }
+
+
+def test_labels_and_trace_lie_beside_the_rest() -> None:
+    call = Call(ID, MS, "messages", labels={"feature": "inbox", "tags": {"plan": "pro"}}, trace=("a" * 32, "b" * 16))
+    event = as_dict(call)
+    assert (event["feature"], event["tags"]) == ("inbox", {"plan": "pro"})
+    assert (event["trace_id"], event["span_id"]) == ("a" * 32, "b" * 16)
+
+
+def test_a_very_long_string_in_the_content_is_cut_and_the_rest_stays_json() -> None:
+    sent = json.dumps({"messages": [{"content": [{"data": "x" * 70_000}]}], "model": "m"}).encode()
+    content = as_dict(Call(ID, MS, "messages", sent=sent, received=b'{"content": []}'))["content"]
+    assert isinstance(content, dict)
+    kept = json.loads(content["input"])["messages"][0]["content"][0]["data"]
+    assert kept == "x" * 65_536 + "… [4464 characters left out]"
+    assert content["output"] == "[]"
+
+
+def test_the_content_of_a_call_without_an_answer_is_its_question() -> None:
+    content = as_dict(Call(ID, MS, "messages", sent=b'{"model": "m"}'))["content"]
+    assert content == {"input": '{"model":"m"}', "output": "[]", "redactions": {}}
+
+
+def test_streamed_content_is_put_together_only_here() -> None:
+    reader = StreamReader()
+    reader.feed(b'event: content_block_delta\ndata: {"index":0,"delta":{"type":"text_delta","text":"hi"}}\n\n', 0.0)
+    content = as_dict(Call(ID, MS, "messages", received=reader))["content"]
+    assert content == {"input": "{}", "output": '[{"type":"text","text":"hi"}]', "redactions": {}}
