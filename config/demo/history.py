@@ -10,7 +10,7 @@ from django.db import connection
 from config.demo import story
 from config.demo.telling import event_of
 from ingest import wire
-from ingest.partitions import ensure_days, lower_bound
+from ingest.partitions import ensure_days, lower_bound, storable
 from ingest.store import Origin, store
 from llmclient.testing.arrivals import arrivals
 from llmclient.testing.trace import Arrival
@@ -30,10 +30,12 @@ def write(project: Project, *, now: datetime, progress: Callable[[int, int], Non
     """
     end = project.created_at
     start = datetime.combine((end - story.HISTORY).date(), time(), end.tzinfo)
-    made = list(arrivals(start, end, per_day=story.CALLS_PER_DAY, growth=story.GROWTH, seed=story.SEED))
-    if _stored(project, start, end) == len(made):
+    kept, _ = storable(now)
+    everything = arrivals(start, end, per_day=story.CALLS_PER_DAY, growth=story.GROWTH, seed=story.SEED)
+    made = [arrival for arrival in everything if arrival.at >= kept]
+    if _stored(project, max(start, kept), end) == len(made):
         return 0
-    ensure_days(start.date() + timedelta(days=day) for day in range((end.date() - start.date()).days + 1))
+    ensure_days({arrival.at.date() for arrival in made})
     traffic = Traffic(
         start,
         seed=story.SEED,

@@ -41,7 +41,7 @@ def releases(now: datetime) -> list[Release]:
 
 def live_incidents(start: datetime) -> Iterator[Incident]:
     """One after the other for as long as anybody asks: every quarter of an hour something goes wrong for a while."""
-    kinds = ((Trouble.ERRORS, 0.35, 4), (Trouble.LATENCY_CREEP, 4.0, 6), (Trouble.RATE_LIMITS, 0.4, 4))
+    kinds = ((Trouble.ERRORS, 0.35, 4), (Trouble.LATENCY_CREEP, 5.0, 14), (Trouble.RATE_LIMITS, 0.4, 4))
     number = 0
     while True:
         trouble, severity, minutes = kinds[number % len(kinds)]

@@ -4,6 +4,8 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from functools import cache
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,6 +19,11 @@ from llmclient.testing._service import Response, parse_body
 MAX_BODY: Final = 32 * 1024 * 1024
 READ_SIZE: Final = 64 * 1024
 PING_EVERY: Final = 1.0  # seconds of the fake's clock between pings of a stalled stream
+
+
+@cache
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
 
 
 class Connection:
@@ -80,7 +87,8 @@ class Connection:
         else:
             headers.append(("content-length", str(sum(len(piece.data) for piece in response.pieces))))
         # Headers and first body leave in one write, like everything that is due by then.
-        pending = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        head = h11.Response(status_code=response.status, headers=headers, reason=_phrase(response.status))
+        pending = self._http.send(head) or b""
         if response.breaks is not None and not response.streamed:
             await self._break_plain(response, pending)
             return

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Final
 
 from llmclient.testing.trace import Arrival
@@ -36,6 +37,15 @@ def arrivals(
         at = until
 
 
+def steady(start: datetime, *, per_second: float, seed: int = 0) -> Iterator[Arrival]:
+    """Poisson arrivals at one rate, without end; aware UTC."""
+    dice = random.Random(seed)  # noqa: S311  a model, not a secret
+    at = start
+    for row in count():
+        at += timedelta(seconds=dice.expovariate(per_second))
+        yield Arrival(row, at, _size(INPUT, dice), _size(OUTPUT, dice))
+
+
 def rhythm(at: datetime) -> float:
     """How busy this moment is; 1 on the average of a working day (UTC)."""
     hour = at.hour + at.minute / 60
@@ -46,11 +56,11 @@ def rhythm(at: datetime) -> float:
 
 def _poisson(expected: float, dice: random.Random) -> int:
     """Knuth's method: the number of unit-rate arrivals before `expected` has passed."""
-    count, passed = 0, dice.expovariate(1.0)
+    arrived, passed = 0, dice.expovariate(1.0)
     while passed < expected:
-        count += 1
+        arrived += 1
         passed += dice.expovariate(1.0)
-    return count
+    return arrived
 
 
 def _size(shape: tuple[int, float, int, int], dice: random.Random) -> int:

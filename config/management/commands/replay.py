@@ -12,16 +12,18 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 from tqdm import tqdm
 
+from alerting import starter_rules
 from config.replay.fake_process import FakeNotRunningError
 from config.replay.run import Total, replay
 from config.replay.worker import Work
 from ingest.partitions import storable
 from llmclient.testing.trace import Arrival, Columns, TraceError, read
 from llmclient.testing.traffic import MIXED, Faults
-from projects import keys
+from projects import audit, keys
 from projects.models import Project
 
 DEFAULT_MODEL: Final = "claude-sonnet-5-5"
@@ -65,11 +67,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         rows, columns = _rows(options)
         start = _start(options["start"], options["speed"], rows)
-        project, made = Project.objects.get_or_create(
-            slug=options["project"], defaults={"name": options["project"].capitalize()}
-        )
-        if made:
-            self.stdout.write(f"Project {project.slug} was made.")
+        project = self._project(options["project"])
         key, token = keys.mint(
             project, options["environment"], expires_at=timezone.now() + KEY_LIFE, label="replay of a trace"
         )
@@ -99,8 +97,17 @@ class Command(BaseCommand):
         keys.revoke(key, timezone.now())
         self._report(total, len(rows), start)
 
+    def _project(self, slug: str) -> Project:
+        with transaction.atomic():
+            project, made = Project.objects.get_or_create(slug=slug, defaults={"name": slug.capitalize()})
+            if made:
+                starter_rules.install(project)
+                audit.record(None, "create.project", project, project.slug)
+                self.stdout.write(f"Project {project.slug} was made.")
+        return project
+
     def _replay(self, work: Work, count: int) -> Total:
-        with tqdm(total=count, unit="call", smoothing=0.1, dynamic_ncols=True) as bar:
+        with tqdm(total=count, unit="call", smoothing=0.1, dynamic_ncols=True, disable=None) as bar:
 
             def show(total: Total) -> None:
                 bar.set_postfix_str(f"delivered {total.accepted:,}, waiting {total.waiting:,}", refresh=False)
