@@ -67,16 +67,8 @@ def _encode(events: list[Event], origin: Origin, now: datetime) -> list[Row]:
     for event in events:
         call_id = event.id.int
         cost = charge(event, book, event.started_at)
-        usage = cost.usage
-        tokens = (
-            usage.input_tokens
-            + usage.output_tokens
-            + usage.cache_read_tokens
-            + usage.cache_write_5m_tokens
-            + usage.cache_write_1h_tokens
-        )
+        infra_nanousd = per_request if per_token == 0 else per_request + per_token * cost.usage.tokens
         body = packed.get(call_id)
-        infra_nanousd = per_request + per_token * tokens
         call = rows.encode(
             event, cost, names, received_us=received_us, infra_nanousd=infra_nanousd, has_body=body is not None
         )

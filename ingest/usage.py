@@ -52,6 +52,12 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     priority: bool = False
     parts: tuple["Part", ...] = ()
 
+    @property
+    def tokens(self) -> int:
+        """All tokens, in and out, cached or not."""
+        read, written = self.cache_read_tokens, self.cache_write_5m_tokens + self.cache_write_1h_tokens
+        return self.input_tokens + self.output_tokens + read + written
+
 
 class Part(msgspec.Struct, frozen=True, gc=False):
     """The share of a call that is priced by itself; without a model of its own it is the call's model."""

@@ -218,14 +218,11 @@ def decode(body: bytes) -> Envelope:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_one_by_one(body)
     _check_size(batch.events)
-    events: list[tuple[int, Event]] = []
-    rejected: list[Rejection] = []
-    for index, event in enumerate(batch.events):
-        problem = fault(event)
-        if problem is None:
-            events.append((index, event))
-        else:
-            rejected.append(Rejection(index, str(event.id), *problem))
+    events = list(enumerate(batch.events))
+    faults = {index: problem for index, event in events if (problem := fault(event)) is not None}
+    if faults:
+        events = [(index, event) for index, event in events if index not in faults]
+    rejected = [Rejection(index, str(batch.events[index].id), *problem) for index, problem in faults.items()]
     return Envelope(batch.client, events, rejected)
 
 
