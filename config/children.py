@@ -41,14 +41,11 @@ def worker(environment: dict[str, str]) -> Child:
     command += ["--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     command += ["--loglevel", "WARNING"]
     own = {"STATEMENT_TIMEOUT_MS": str(WORKER_STATEMENT_TIMEOUT_MS)}
-    return Child("worker", command, environment | own, stop_patience=8.0)
+    return Child("worker", command, environment | own, stop_patience=8.0, silent=True)
 
 
 def beat(environment: dict[str, str]) -> Child:
-    """The schedule is kept in memory: it is one tick, and what is due is known by PostgreSQL."""
-    command = [sys.executable, "-m", "celery", "--app", "config.celery", "--quiet", "beat"]
-    command += ["--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"]
-    return Child("beat", command, environment)
+    return Child("beat", [sys.executable, "-m", "config.beat"], environment, silent=True)
 
 
 def traffic(environment: dict[str, str]) -> Child:

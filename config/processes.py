@@ -32,6 +32,8 @@ class Child:
     environment: dict[str, str]
     stop_patience: float = 4.0
     """Seconds it has to end by itself when asked to."""
+    silent: bool = False
+    """Its standard output goes nowhere; what is worth reading it writes to its log."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started: float = field(default=0.0, init=False)
     not_before: float = field(default=0.0, init=False)
@@ -39,7 +41,7 @@ class Child:
 
     def start(self) -> None:
         self.started = time.monotonic()
-        self.process = spawn(self.command, self.environment)
+        self.process = spawn(self.command, self.environment, stdout=subprocess.DEVNULL if self.silent else None)
 
     def look(self) -> None:
         """Start it again when it died, at once the first time and then ever less often."""
@@ -106,7 +108,7 @@ class Tree:
                     child.process.wait()
 
 
-def spawn(command: Sequence[str], environment: dict[str, str], **streams: int) -> subprocess.Popen[bytes]:
+def spawn(command: Sequence[str], environment: dict[str, str], *, stdout: int | None = None) -> subprocess.Popen[bytes]:
     """A process in its own group, which is told to end when we die in whatever way (Linux)."""
     return subprocess.Popen(
         command,
@@ -114,7 +116,7 @@ def spawn(command: Sequence[str], environment: dict[str, str], **streams: int) -
         stdin=subprocess.DEVNULL,
         process_group=0,
         preexec_fn=_end_with(os.getpid()) if _libc else None,  # noqa: PLW1509  we have no threads when we get here
-        stdout=streams.get("stdout"),
+        stdout=stdout,
     )
 
 

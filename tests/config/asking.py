@@ -1,6 +1,7 @@
 """What tests of processes ask: is it alive, who serves, is it so by now."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,18 @@ from config import postgres, postgres_process
 from config.postgres_cluster import data_of
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def postmaster(data_dir: Path) -> int | None:
@@ -38,6 +51,13 @@ def connect(data_dir: Path) -> psycopg.Connection:
 def rows(data_dir: Path, query: str) -> list[tuple[object, ...]]:
     with connect(data_dir) as connection:
         return connection.execute(query.encode()).fetchall()
+
+
+def serves(data_dir: Path) -> bool:
+    try:
+        return rows(data_dir, "SELECT 1") == [(1,)]
+    except psycopg.OperationalError:
+        return False
 
 
 def hold(data_dir: Path) -> "subprocess.Popen[str]":
