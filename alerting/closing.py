@@ -3,6 +3,7 @@
 Found by looking at what is open, not by hooks on saving, so that it holds whichever way the change was made.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,8 @@ from alerting.models import Alert
 from alerting.transitions import AlreadyTakenError, close
 from budgets.periods import Period
 from budgets.spending import status_in
+
+log = logging.getLogger(__name__)
 
 PERIOD_OVER: Final = "The period is over."
 Clock = Callable[[int], datetime]
@@ -30,9 +33,11 @@ def _close_if_over(alert: Alert, clock: datetime, now: datetime) -> int:
     why = _rule_is_gone(alert) if alert.facts["kind"] == "rule" else _budget_is_gone(alert, clock)
     if why is None:
         return 0
+    facts = _last_words(alert, now) if why == PERIOD_OVER else {}
+    if facts is None:
+        return 0
     try:
         with transaction.atomic():
-            facts = _last_words(alert, now) if why == PERIOD_OVER else {}
             close(alert, at=max(clock, alert.since), why=why, facts=facts)
     except AlreadyTakenError:
         return 0
@@ -64,8 +69,8 @@ def _budget_is_gone(alert: Alert, clock: datetime) -> str | None:
     return None
 
 
-def _last_words(alert: Alert, now: datetime) -> Facts:
-    """The final amount of a period, when its budget is still there to be measured."""
+def _last_words(alert: Alert, now: datetime) -> Facts | None:
+    """The final amount of a period, when its budget is still there; None while the sum is not complete."""
     if alert.threshold is None:
         return {}
     told: dict[str, Any] = alert.facts["budget"]
@@ -73,8 +78,11 @@ def _last_words(alert: Alert, now: datetime) -> Facts:
     try:
         with transaction.atomic():
             status = status_in(alert.threshold.budget, period, now)
-    except DatabaseError:
-        return {}  # The end of a period is told even when its sum cannot be read just now.
+    except DatabaseError as error:
+        log.warning("The final sum of alert %s could not be read: %s", alert.pk, type(error).__name__)
+        return None
+    if status.complete_to is None or status.complete_to < period.end:
+        return None
     return {"value": str(status.spent_nanousd), "unpriced": status.unpriced, "requests": str(status.requests)}
 
 

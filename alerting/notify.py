@@ -36,7 +36,6 @@ def deliver(*, now: datetime) -> int:
     """Send what is due and return how many were taken. Safe to run by several workers at once."""
     stop_at = time.monotonic() + RUN_SECONDS
     sent = 0
-    _give_up_endings_of_unsent()
     while time.monotonic() < stop_at and (batch := _lease(now)):
         for channel in sorted({notification.channel for notification in batch}):
             own = [notification for notification in batch if notification.channel == channel]
@@ -57,6 +56,7 @@ def _due(now: datetime) -> QuerySet[Notification]:
 
 def _lease(now: datetime) -> list[Notification]:
     """Take a batch for ourselves. Committed before anything is sent."""
+    _give_up_endings_of_unsent()
     with transaction.atomic():
         keys = [row.pk for row in _due(now).select_for_update(skip_locked=True, of=("self",))[:BATCH]]
         leased = Notification.objects.filter(pk__in=keys)

@@ -89,6 +89,17 @@ def test_the_end_of_the_period_ends_what_was_told_once_and_with_the_final_sum(pr
     }
 
 
+def test_the_end_of_a_period_waits_for_its_final_sum(project: Project, budget: Budget) -> None:
+    spend(project, hour(9), 85)
+    judge(hour(9.1))
+    spend(project, hour(10), 5)
+    roll_up_minutes(now=hour(24.1))
+    assert evaluate(now=hour(24.1)) == 0, "the minutes are complete, the hours that the day is read from are not"
+    roll_up_hours(now=hour(24.2))
+    assert evaluate(now=hour(24.2)) == 1
+    assert Alert.objects.get().facts["resolved"]["value"] == str(90 * CALL)
+
+
 def test_a_new_period_is_told_anew(project: Project, budget: Budget) -> None:
     spend(project, hour(9), 85)
     judge(hour(9.1))
