@@ -71,7 +71,7 @@ class Window:
         return list(self._starts(SPANS[step] if isinstance(step, Grain) else step))
 
     def _starts(self, step: timedelta) -> Iterator[datetime]:
-        at = floor(self.start, step)
+        at = self.end if self.is_empty else floor(self.start, step)
         while at < self.end:
             yield at
             at += step

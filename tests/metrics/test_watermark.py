@@ -1,0 +1,99 @@
+"""How complete an answer is."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from ingest.vocabulary import Grain
+from metrics import queries
+from metrics.rollup import roll_up_hours, roll_up_minutes
+from metrics.slices import Slice
+from metrics.windows import Window
+from projects.models import Project
+from tests import factories
+from tests.factories import NOW
+from tests.metrics.world import DAY, HOUR
+
+pytestmark = [pytest.mark.django_db, pytest.mark.storage]
+MINUTE = timedelta(minutes=1)
+LATER = NOW + timedelta(seconds=40)
+
+
+def complete_to(owner: Project, window: Window, metric: str = "requests", **slice_: str) -> datetime | None:
+    return queries.value(metric, window, Slice(owner.pk, **slice_), now=LATER).complete_to
+
+
+def test_without_marks_everything_up_to_now_is_there() -> None:
+    assert queries.complete_to(factories.project().pk, now=NOW) == NOW
+
+
+def test_a_call_that_waits_holds_the_watermark_at_the_time_it_was_received() -> None:
+    owner = factories.project()
+    for seconds in (7, 3, 11):
+        factories.stored(owner, at=NOW, now=NOW + timedelta(seconds=seconds))
+    assert queries.complete_to(owner.pk, now=LATER) == NOW + timedelta(seconds=3)
+    roll_up_minutes(now=LATER)
+    assert queries.complete_to(owner.pk, now=LATER) == LATER
+
+
+def test_another_projects_calls_hold_nothing_up() -> None:
+    owner = factories.project()
+    factories.stored(factories.project())
+    assert queries.complete_to(owner.pk, now=LATER) == LATER
+
+
+def test_hours_are_complete_only_when_minutes_and_hours_are_done() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW - 5 * HOUR, now=NOW)
+    assert queries.complete_to(owner.pk, now=LATER, grain=Grain.HOUR) == NOW
+    roll_up_minutes(now=LATER)
+    assert queries.complete_to(owner.pk, now=LATER, grain=Grain.MINUTE) == LATER
+    assert queries.complete_to(owner.pk, now=LATER, grain=Grain.HOUR) == NOW
+    roll_up_hours(now=LATER)
+    assert queries.complete_to(owner.pk, now=LATER, grain=Grain.HOUR) == LATER
+
+
+def test_hours_that_are_not_read_yet_hold_nothing_up() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW)
+    roll_up_minutes(now=LATER)
+    assert queries.complete_to(owner.pk, now=LATER, grain=Grain.HOUR) == LATER
+
+
+def test_an_answer_read_from_minutes_waits_for_minutes_only() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW - 5 * HOUR, now=NOW)
+    roll_up_minutes(now=LATER)
+    assert complete_to(owner, Window(NOW - 5 * HOUR, NOW - 4 * HOUR)) == NOW
+    assert complete_to(owner, Window(NOW - 5 * HOUR, NOW - 5 * HOUR + 30 * MINUTE)) == LATER
+
+
+def test_a_late_call_outside_the_window_does_not_make_the_answer_incomplete() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW - 20 * DAY, now=NOW)
+    assert complete_to(owner, Window.last(HOUR, NOW)) == LATER
+    assert complete_to(owner, Window.last(21 * DAY, NOW)) == NOW
+
+
+def test_the_calls_themselves_are_always_complete() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW - 10 * MINUTE, now=NOW)
+    window = Window.last(30, NOW)
+    reading = queries.value("requests", window, Slice(owner.pk, feature="inbox", prompt_type="triage"), now=LATER)
+    assert (reading.value, reading.complete_to) == (1, LATER)
+
+
+def test_a_users_days_wait_for_the_days() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW - 2 * DAY, now=NOW)
+    window = Window.last(4 * DAY, NOW)
+    roll_up_minutes(now=LATER)
+    assert complete_to(owner, window, user_id="user-1") == NOW
+    roll_up_hours(now=LATER)
+    assert complete_to(owner, window, user_id="user-1") == LATER
+
+
+def test_the_watermark_is_never_later_than_now() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW, now=NOW)
+    assert queries.complete_to(owner.pk, now=NOW - MINUTE) == NOW - MINUTE
