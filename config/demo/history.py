@@ -22,16 +22,23 @@ BATCH: Final = wire.MOST_EVENTS
 CONTENT: Final = timedelta(days=3)
 
 
-def write(project: Project, *, now: datetime, progress: Callable[[int, int], None]) -> int:
+def write(
+    project: Project,
+    *,
+    now: datetime,
+    progress: Callable[[int, int], None],
+    per_day: float = story.CALLS_PER_DAY,
+) -> int:
     """Store what is missing of the history before the project was created; the number of calls stored.
 
     Ids are functions of the project's time of creation, so an interrupted run is completed by the next one.
-    `progress` is told the calls done and their total. Raises only errors of django.db.
+    `per_day`: calls on a working day at its end. `progress` is told the calls done and their total.
+    Raises only errors of django.db.
     """
     end = project.created_at
     start = datetime.combine((end - story.HISTORY).date(), time(), end.tzinfo)
     kept, _ = storable(now)
-    everything = arrivals(start, end, per_day=story.CALLS_PER_DAY, growth=story.GROWTH, seed=story.SEED)
+    everything = arrivals(start, end, per_day=per_day, growth=story.GROWTH, seed=story.SEED)
     made = [arrival for arrival in everything if arrival.at >= kept]
     if _stored(project, max(start, kept), end) == len(made):
         return 0

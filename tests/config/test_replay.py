@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
+from bench.trace_totals import text_of, totals
 from ingest import pricebook, pricelist
 from projects.models import IngestKey
 
@@ -129,12 +131,7 @@ def test_a_server_that_takes_no_events_is_told(live: LiveServer) -> None:
 
 
 def test_the_independent_sum_agrees_with_the_published_totals() -> None:
-    import gzip
-    import runpy
-    from decimal import Decimal
-
-    script = runpy.run_path(str(Path(__file__).parents[2] / "bench" / "trace_totals.py"))
-    text = gzip.decompress(TRACE.read_bytes()).decode()
-    whole = script["totals"](text, Decimal(2), Decimal(10))
+    text = text_of(TRACE)
+    whole = totals(text, Decimal(2), Decimal(10))
     assert tuple(whole.values()) == (19_366, 22_361_870, 4_088_665, 85_610_390_000)
-    assert tuple(script["totals"](text, Decimal(2), Decimal(10), ROWS).values()) == TOTALS
+    assert tuple(totals(text, Decimal(2), Decimal(10), ROWS).values()) == TOTALS

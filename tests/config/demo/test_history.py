@@ -1,0 +1,83 @@
+"""The made-up history: believable, complete, and the same when it is written again."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from config.demo import history, setup, story
+from ingest import pricebook, pricelist
+from projects.models import Project
+
+FEW = 40.0
+
+
+@pytest.fixture
+def project(transactional_db: None) -> Project:
+    pricelist.load(pricelist.read())
+    pricebook.forget()
+    return setup.project()
+
+
+def write(project: Project) -> int:
+    return history.write(project, now=timezone.now(), progress=lambda done, total: None, per_day=FEW)
+
+
+def scalar(sql: str) -> object:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()[0]
+
+
+def test_it_covers_four_weeks_and_ends_where_the_project_begins(project: Project) -> None:
+    written = write(project)
+    assert scalar("SELECT count(*) FROM request_log") == written
+    assert 600 < written < 1100
+    first, last = scalar("SELECT min(started_at) FROM request_log"), scalar("SELECT max(started_at) FROM request_log")
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    assert timedelta(days=27) < project.created_at - first <= timedelta(days=29)
+    assert project.created_at - timedelta(days=3) < last < project.created_at
+    assert scalar("SELECT count(*) FROM quarantine") == 0
+    assert scalar("SELECT count(*) FROM request_log WHERE cost_nanousd IS NULL AND outcome = 0") == 0
+
+
+def test_written_again_nothing_changes(project: Project) -> None:
+    written = write(project)
+    assert write(project) == 0
+    assert scalar("SELECT count(*) FROM request_log") == written
+
+
+def test_what_was_interrupted_is_completed(project: Project) -> None:
+    whole = write(project)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM request_log WHERE id IN (SELECT id FROM request_log ORDER BY id DESC LIMIT 100)")
+        cursor.execute("DELETE FROM request_body")
+    assert write(project) == 100
+    assert scalar("SELECT count(*) FROM request_log") == whole
+
+
+def test_prompt_versions_change_at_their_release(project: Project) -> None:
+    write(project)
+    (release,) = [one for one in story.releases(project.created_at) if one.feature == "support-chat"]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT started_at >= %s, array_agg(DISTINCT version.name)
+              FROM request_log
+              JOIN dim kind ON kind.id = prompt_type_id AND kind.name = 'answer'
+              JOIN dim version ON version.id = prompt_version_id
+             GROUP BY 1 ORDER BY 1
+            """,
+            [release.at],
+        )
+        assert cursor.fetchall() == [(False, ["3"]), (True, ["4"])]
+
+
+def test_one_incident_is_two_days_old_and_all_lie_in_the_four_weeks() -> None:
+    now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    incidents = story.incidents(now)
+    assert [incident.start for incident in incidents] == sorted(incident.start for incident in incidents)
+    assert incidents[0].start > now - story.HISTORY
+    assert incidents[-1].start == datetime(2026, 11, 21, 14, 10, tzinfo=UTC)
