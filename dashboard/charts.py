@@ -34,13 +34,16 @@ class Line:
     """Buckets of the others in one of this: counts of a coarser grid are divided by it."""
 
 
-def lines(drawn: Sequence[Line], unit: Unit) -> Figure:
+def lines(drawn: Sequence[Line], unit: Unit, open_from: datetime | None = None) -> Figure:
     """Draw lines; a bucket without a value is a gap, because unknown is not zero."""
     scale = _scale(unit, drawn)
-    return {"data": [_trace(line, scale) for line in drawn], "layout": _layout(unit, scale, drawn)}
+    return {
+        "data": [_trace(line, scale) for line in drawn],
+        "layout": _layout(unit, scale, drawn) | _open_bucket(drawn, open_from),
+    }
 
 
-def layers(drawn: Sequence[Line], unit: Unit, behind: Line | None = None) -> Figure:
+def layers(drawn: Sequence[Line], unit: Unit, behind: Line | None = None, open_from: datetime | None = None) -> Figure:
     """Stack layers as steps: each is as wide as its bucket, so thin buckets do not flicker as bars do."""
     scale = _scale(unit, drawn)
     traces = [_trace(line, scale) | _stacked(line) for line in drawn]
@@ -51,7 +54,7 @@ def layers(drawn: Sequence[Line], unit: Unit, behind: Line | None = None) -> Fig
     if behind is not None:
         traces.append(_trace(behind, scale) | {"connectgaps": False})
         traces[-1]["line"]["shape"] = "hv"
-    return {"data": traces, "layout": _layout(unit, scale, drawn) | {"hovermode": "x unified"}}
+    return {"data": traces, "layout": _layout(unit, scale, drawn) | _open_bucket(drawn, open_from)}
 
 
 def _trace(line: Line, scale: float) -> Figure:
@@ -72,9 +75,18 @@ def _trace(line: Line, scale: float) -> Figure:
 def _stacked(line: Line) -> Figure:
     return {
         "stackgroup": "all",
-        "line": {"color": f"@{line.colour}", "width": 0.75, "shape": "hv"},
-        "fillcolor": f"@{line.colour}/0.8",
+        "line": {"color": f"@{line.colour}", "width": 0, "shape": "hv"},
+        "fillcolor": f"@{line.colour}/0.9",
     }
+
+
+def _open_bucket(drawn: Sequence[Line], open_from: datetime | None) -> Figure:
+    """Shade the bucket that is still filling, so that its low end is not taken for a fall."""
+    if open_from is None or not drawn:
+        return {}
+    start, step = int(open_from.timestamp() * 1000), int(drawn[0].series.step.total_seconds() * 1000)
+    shape = {"type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": start + step, "y0": 0, "y1": 1}
+    return {"shapes": [shape | {"fillcolor": "@muted/0.14", "line": {"width": 0}, "layer": "below"}]}
 
 
 def _drawn(value: Value, scale: float) -> float | int | None:

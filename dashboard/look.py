@@ -5,7 +5,7 @@ held against a whole one.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -54,6 +54,11 @@ class Look:
     @property
     def window(self) -> Window:
         return self.query.window
+
+    @property
+    def open_from(self) -> datetime | None:
+        """The start of the bucket that is still filling; None when the range is over."""
+        return floor(self.now, self.query.bucket) if self.window.contains(self.now) else None
 
     @property
     def elapsed(self) -> Window:

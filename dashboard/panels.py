@@ -86,7 +86,7 @@ class LatencyPanel:
             earlier = look.earlier_timeline["latency_p95"]
             lines.append(Line(f"p95, {look.query.compared_with}", earlier, theme.REST, "dot", quiet=True, shift=shift))
         table = timetable(series, ["p50", "p95", "p99"], Unit.MILLISECONDS)
-        return Drawn(self._takeaway(look), table, charts.lines(lines, Unit.MILLISECONDS), lines)
+        return Drawn(self._takeaway(look), table, charts.lines(lines, Unit.MILLISECONDS, look.open_from), lines)
 
     def _takeaway(self, look: Look) -> str:
         p50, p95 = look.readings["latency_p50"], look.readings["latency_p95"]
@@ -106,7 +106,7 @@ class RequestsPanel:
 
     def draw(self, look: Look) -> Drawn:
         series = look.timeline["requests"]
-        drawn = [Line("requests", series, "c1", area=True)]
+        drawn = [Line("requests", series, "spark", area=True)]
         behind = None
         shift = look.query.shift
         if shift is not None and any(value != 0 for value in look.earlier_timeline["requests"].values):
@@ -115,7 +115,7 @@ class RequestsPanel:
             name = look.query.compared_with
             behind = Line(name, earlier, "ink", "dash", quiet=True, shift=shift, per=per)
         legend = [*drawn, behind] if behind is not None else drawn
-        figure = charts.layers(drawn, Unit.COUNT, behind)
+        figure = charts.layers(drawn, Unit.COUNT, behind, look.open_from)
         return Drawn(self._takeaway(look), timetable([series], ["requests"], Unit.COUNT), figure, legend)
 
     def _takeaway(self, look: Look) -> str:
@@ -152,7 +152,7 @@ class StackPanel:
         table = timetable(parts, [line.name for line in drawn], unit)
         if not parts:
             return Drawn(self.nothing, table)
-        return Drawn(self._takeaway(parts, unit), table, charts.layers(drawn, unit), drawn)
+        return Drawn(self._takeaway(parts, unit), table, charts.layers(drawn, unit, open_from=look.open_from), drawn)
 
     def _takeaway(self, parts: Sequence[Series], unit: Unit) -> str:
         total = sum((_sum(one) for one in parts), Decimal(0))

@@ -43,8 +43,10 @@ COMPARISONS: Final = {
 STATUSES: Final = ("ok", "degraded", "error", "rejected", "cancelled", "failed")
 ERRORS: Final = frozenset(category.name.lower() for category in ErrorCategory if category is not ErrorCategory.NONE)
 # Name in the address → field here.
-_TEXTS: Final = {"feature": "feature", "user": "user", "model": "model", "prompt_type": "prompt_type"}
-FILTERS: Final = ("feature", "model", "prompt_type", "user", "status", "err")
+_TEXTS: Final = {name: name for name in ("feature", "user", "session", "model", "prompt_type")}
+FILTERS: Final = ("feature", "model", "prompt_type", "user", "session", "status", "err")
+# What only single calls have: measured numbers are not kept by these.
+ONLY_LOGS: Final = ("session", "status")
 _LABELS: Final = {"prompt_type": "prompt type", "err": "error"}
 _RELATIVE: Final = re.compile(r"now(?:-(\d{1,5})([mhd]))?")
 _SPANS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
@@ -75,6 +77,7 @@ class DashboardQuery:
     model: str = ""
     prompt_type: str = ""
     user: str = ""
+    session: str = ""
     status: str = ""
     err: str = ""
     cmp: str = "7d"

@@ -227,4 +227,5 @@ def _usage(call: Call) -> Usage:
 
 def _per_million(nanousd_per_token: int) -> str:
     dollars = Decimal(nanousd_per_token) / 1000
-    return f"${dollars.normalize():f} / M"
+    digits = max(2, -int(dollars.normalize().as_tuple().exponent))
+    return f"${dollars:.{digits}f} / M"

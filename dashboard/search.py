@@ -183,6 +183,8 @@ def _matching(query: DashboardQuery, start: datetime, end: datetime) -> QuerySet
         rows = rows.filter(**{column: number})
     if query.user != "":
         rows = rows.filter(user_id=query.user)
+    if query.session != "":
+        rows = rows.filter(session_id=query.session)
     if query.err != "":
         rows = rows.filter(error=ErrorCategory[query.err.upper()])
     if query.status != "":

@@ -34,6 +34,7 @@
     } else if ("themeToggle" in button.dataset) {
       root.dataset.theme = dark() ? "light" : "dark";
       document.cookie = `theme=${root.dataset.theme};path=/;max-age=31536000;samesite=lax`;
+      try { localStorage.setItem("theme", root.dataset.theme); } catch { /* the settings then keep their own */ }
       document.dispatchEvent(new CustomEvent("vitals:theme"));
     } else if (button.dataset.copy) {
       navigator.clipboard?.writeText(document.getElementById(button.dataset.copy).textContent).then(() => { button.textContent = "Copied"; });

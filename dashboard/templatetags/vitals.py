@@ -40,6 +40,13 @@ def short(at: datetime | None) -> SafeString | str:
 
 
 @register.filter
+def second(at: datetime) -> SafeString:
+    """A time of day to the second."""
+    utc = at.astimezone(UTC)
+    return format_html('<time datetime="{}">{}</time>', utc.isoformat(), f"{utc:%H:%M:%S}")
+
+
+@register.filter
 def precise(at: datetime) -> SafeString:
     """A time of day to the millisecond, for lists of calls; the day stands before it."""
     utc = at.astimezone(UTC)
@@ -75,7 +82,9 @@ def legend_mark(line: Line) -> SafeString:
     """A square for a layer; for a line a short piece of it, with its colour and its dashes."""
     if line.area:
         return format_html(
-            '<svg class="mark fill-{}" viewBox="0 0 10 10" aria-hidden="true">{}</svg>', line.colour, mark_safe(_SQUARE)
+            '<svg class="mark fill-{}" viewBox="0 0 10 10" aria-hidden="true">{}</svg>',
+            line.colour,
+            mark_safe(_SQUARE),  # noqa: S308
         )
     path = format_html('<path d="M0 5H18" stroke-dasharray="{}"/>', _DASHES[line.dash])
     return format_html('<svg class="mark stroke-{}" viewBox="0 0 18 10" aria-hidden="true">{}</svg>', line.colour, path)

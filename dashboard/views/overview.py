@@ -19,7 +19,7 @@ from dashboard.exports import csv_response
 from dashboard.look import Look
 from dashboard.pages import OVERVIEW
 from dashboard.panels import Drawn, Panel
-from dashboard.query import COMPARISONS, PRESETS, DashboardQuery
+from dashboard.query import COMPARISONS, ONLY_LOGS, PRESETS, DashboardQuery
 from dashboard.tiles import Tile, tiles
 from dashboard.verdicts import Verdict, gather, verdict
 from dashboard.views import asked
@@ -43,6 +43,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     if query.project is None or not first_run.has_started(query.project, query.now):
         return _first_steps(request, query)
     context = _controls(request, query) | _content(query)
+    context["notices"] += _not_measured(query)
     template = "dashboard/_overview.html" if asked.is_refresh(request) else "dashboard/overview.html"
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request", "HX-Boosted"])
@@ -113,6 +114,15 @@ def _failure(what: str, error: Exception) -> str:
     return f"Reference {reference}"
 
 
+def _not_measured(query: DashboardQuery) -> list[str]:
+    """Say which filters of the address these numbers do not know."""
+    return [
+        f"The filter {name} “{getattr(query, name)}” applies to the logs only; the numbers here are without it."
+        for name in ONLY_LOGS
+        if getattr(query, name) != ""
+    ]
+
+
 def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
     assert query.project is not None
     return {
@@ -125,13 +135,15 @@ def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
 
 
 def _first_steps(request: HttpRequest, query: DashboardQuery) -> HttpResponse:
-    context: dict[str, Any] = {"query": query, "notices": asked.notices(request, query), "base_url": settings.BASE_URL}
+    context: dict[str, Any] = {"query": query, "notices": asked.notices(request, query)}
     if query.project is None:
         return render(request, "dashboard/first_project.html", context | {"form": first_run.ProjectForm()})
+    secret = request.session.pop(f"secret:{query.project.pk}", "")
     context |= {
         "steps": first_run.checklist(query.project),
         "key_form": first_run.KeyForm(),
-        "secret": request.session.pop(f"secret:{query.project.pk}", ""),
+        "secret": secret,
+        "dsn": settings.BASE_URL.replace("://", f"://{secret or 'llv_ing_…'}@", 1),
         "project": query.project,
         "projects": list(type(query.project).objects.all()),
     }
