@@ -112,6 +112,7 @@ def test_an_edited_price_is_used_at_once_by_this_process(browser: Client) -> Non
             "effective_until",
             "A price ends after it begins.",
         ),
+        ({"effective_from_0": ""}, "effective_from", "This field is required."),
         ({"long_input": "7"}, "long_threshold", "Long prices are given all together or not at all."),
         ({"long_threshold": "200000"}, "long_cache_write_1h", "Long prices are given all together or not at all."),
     ],
@@ -151,6 +152,13 @@ def test_the_list_shows_dollars_per_million_tokens(browser: Client) -> None:
     page = browser.get(reverse("admin:ingest_price_changelist"), {"q": "claude-haiku-5-5"}).content.decode()
     for cell in ("0.1", "0.5", "0.01", "0.125", "0.2", "100,000"):
         assert f">{cell}</td>" in page
+
+
+def test_a_field_that_cannot_be_read_has_changed() -> None:
+    field = DollarsPer(1_000_000)
+    assert field.has_changed(2_000, "two")
+    assert field.has_changed(2_000, "2.001")
+    assert not field.has_changed(2_000, "2.00")
 
 
 @pytest.mark.parametrize(

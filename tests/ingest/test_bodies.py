@@ -158,6 +158,29 @@ def test_the_dictionary_of_another_process_is_used_within_a_minute(project: Proj
     assert bodies.dictionary_for(project.pk, now=NOW + timedelta(seconds=60)) == made.pk
 
 
+def test_a_process_that_meets_many_dictionaries_keeps_few_contexts(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(project, bodies.FEWEST_SAMPLES)
+    monkeypatch.setattr(bodies, "_CONTEXTS_PER_THREAD", 1)
+    trained = bodies.train(project, now=NOW)
+    assert trained is not None
+    for number, dictionary in enumerate((0, trained.pk, 0, trained.pk)):
+        assert bodies.unpack(*bodies.pack(content(number), dictionary)) == content(number)
+
+
+def test_no_more_bodies_are_read_than_training_needs(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(project, 1)
+    monkeypatch.setattr(bodies, "FEWEST_SAMPLES", 100)
+    monkeypatch.setattr(bodies, "MOST_SAMPLE_BYTES", 100)
+    keep(project, 99, first=1)
+    # The hundredth from the end is enough, so the one that was there first is not looked at.
+    keep(project, 1, first=100)
+    oldest = RequestBody.objects.filter(project=project).earliest("id")
+    RequestBody.objects.filter(pk=oldest.pk).update(dictionary_id=30_000)
+    assert bodies.train(project, now=NOW) is not None
+
+
 def test_large_and_damaged_bodies_do_not_stop_the_training(project: Project) -> None:
     keep(project, bodies.FEWEST_SAMPLES - 1)
     large = bodies.pack({"input": "x" * 3_000_000})[1]

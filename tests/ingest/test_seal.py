@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection
 
-from ingest import bodies
+from ingest import bodies, seal
 from ingest.models import BodyDictionary, RequestLog, SealedDay
 from ingest.seal import seal_closed_days
 from projects.models import Project
@@ -206,6 +206,14 @@ def test_a_sealer_killed_in_the_middle_is_followed_by_one_that_finishes(project:
     found = indexes("request_log_20261120")
     assert all(valid for valid, _ in found.values())
     assert not [name for name in found if "ccnew" in name or "ccold" in name]
+
+
+def test_no_day_is_begun_once_the_time_of_a_run_is_up(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.stored(project, at=MIDDAY)
+    with monkeypatch.context() as patched:
+        patched.setattr(seal, "RUN_SECONDS", -1.0)
+        assert seal_closed_days(now=CLOSED) == []
+    assert seal_closed_days(now=CLOSED) == [DAY]
 
 
 def test_the_limits_of_the_connection_are_as_before(project: Project) -> None:
