@@ -1,6 +1,7 @@
 """Where the embedded PostgreSQL has its programs and its data, whom it runs as, and how it is set up and tuned."""
 
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from config import postgres_user
 from config.postgres_user import User
+
+log = logging.getLogger(__name__)
 
 # Used when the server's user cannot enter the directories of the checkout. Owned by root, readable by all.
 SYSTEM_DIR = Path("/var/lib/llm-vitals")
@@ -127,6 +130,7 @@ def _initialise(cluster: Cluster) -> None:
     draft = cluster.data.with_name(f"{cluster.data.name}.new")
     if draft.exists():
         shutil.rmtree(draft)
+    log.info("Making a PostgreSQL database in %s", cluster.data)
     draft.mkdir(mode=0o700)
     if os.geteuid() == 0:
         os.chown(draft, cluster.user.uid, cluster.user.gid)

@@ -64,7 +64,7 @@ def _serve(tree: Tree, stop: StopRequest, host: str, port: int, *, demo: bool) -
     environment = children.environment(host, port, demo=demo)
     with stop.interrupting():
         login = _prepare(environment)
-    look = _looker(tree)
+    look = _looker(tree, stop)
     tree.add(children.web(environment, host, port))
     _wait(stop, look, lambda: _answers(host, port), lambda: _web_works(tree))
     tree.add(children.worker(environment))
@@ -110,7 +110,7 @@ def _prepare(environment: dict[str, str]) -> dict[str, str]:
     return login
 
 
-def _looker(tree: Tree) -> Callable[[], None]:
+def _looker(tree: Tree, stop: StopRequest) -> Callable[[], None]:
     """One look at everything that must be alive; whatever died is started again."""
     next_look = 0.0
 
@@ -119,7 +119,8 @@ def _looker(tree: Tree) -> Callable[[], None]:
         if not database.given_url() and time.monotonic() >= next_look:
             if postgres_process.live(data_of(POSTGRES)) is None:
                 log.warning("PostgreSQL ended; starting it again")
-                postgres.revive(POSTGRES)
+                with stop.interrupting():
+                    postgres.revive(POSTGRES)
             next_look = time.monotonic() + 1.0
         tree.look()
 

@@ -29,6 +29,12 @@ def child(command: list[str], patience: float = 30.0) -> Child:
     return Child("probe", command, dict(os.environ), stop_patience=patience, silent=True)
 
 
+def looked(child: Child) -> bool:
+    """One look of the supervisor; whether the process runs after it."""
+    child.look()
+    return child.process is not None
+
+
 def pid_of(child: Child) -> int:
     assert child.process is not None
     return child.process.pid
@@ -40,7 +46,7 @@ def test_a_process_that_was_killed_is_started_again_at_once() -> None:
     try:
         first = pid_of(probe)
         os.kill(first, signal.SIGKILL)
-        eventually(lambda: (tree.look(), probe.process is not None and pid_of(probe) != first)[1])
+        eventually(lambda: looked(probe) and pid_of(probe) != first)
     finally:
         tree.stop()
     assert probe.deaths == 1
@@ -75,7 +81,7 @@ def test_what_a_dead_process_left_behind_is_ended_before_the_next_start() -> Non
         eventually(lambda: psutil.Process(pid_of(probe)).children())
         left = psutil.Process(pid_of(probe)).children()[0].pid
         os.kill(pid_of(probe), signal.SIGKILL)
-        eventually(lambda: (probe.look(), not alive(left))[1])
+        eventually(lambda: looked(probe) and not alive(left))
     finally:
         Tree([probe]).stop()
 

@@ -86,11 +86,11 @@ def run_up(home: Path, *words: str, **more: str) -> "subprocess.CompletedProcess
 
 
 @contextmanager
-def up(home: Path) -> Iterator[Product]:
+def up(home: Path, **more: str) -> Iterator[Product]:
     port, said = free_port(), home / "said"
     command = [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port)]
     with said.open("w") as output:
-        process = subprocess.Popen(command, env=environment(home), stdout=output, stderr=output, text=True)
+        process = subprocess.Popen(command, env=environment(home, **more), stdout=output, stderr=output, text=True)
     product = Product(home, port, process, said)
     try:
         eventually(lambda: "Ctrl-C stops everything" in product.told() or process.poll() is not None, seconds=120)
@@ -180,6 +180,38 @@ def test_a_killed_supervisor_leaves_nothing_running(installed: Path) -> None:
         eventually(lambda: are_gone(everything), seconds=60)
     with up(installed) as product:
         assert product.answers()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_process_that_hangs(installed: Path) -> None:
+    with up(installed) as product:
+        everything, members = product.everything(), product.members()
+        os.kill(members["worker"], signal.SIGSTOP)
+        product.process.send_signal(signal.SIGINT)
+        eventually(lambda: not alive(members["beat"]))
+        product.process.send_signal(signal.SIGINT)
+        assert product.process.wait(60) == 0
+        eventually(lambda: are_gone(everything))
+        assert "did not end in time" not in product.told()
+
+
+def test_a_process_that_hangs_is_killed_in_the_end(installed: Path) -> None:
+    with up(installed) as product:
+        everything = product.everything()
+        os.kill(product.members()["worker"], signal.SIGSTOP)
+        product.process.send_signal(signal.SIGTERM)
+        assert product.process.wait(60) == 0
+        eventually(lambda: are_gone(everything))
+        assert "worker did not end in time" in product.told()
+
+
+def test_your_own_server_is_used_and_no_other_is_started(installed: Path, home: Path) -> None:
+    with postgres.running(installed / "postgres"):
+        with up(home, DATABASE_URL=postgres.url(installed / "postgres")) as product:
+            assert "Data     your own PostgreSQL (DATABASE_URL), files in" in product.told()
+            assert set(product.members()) == {"postmaster", "web", "worker", "beat"}
+            assert product.answers()
+        assert rows(installed / "postgres", "SELECT 1") == [(1,)]
+    assert not (home / "postgres").exists()
 
 
 def test_a_taken_port_is_told_in_one_line_before_anything_starts(home: Path) -> None:
