@@ -23,6 +23,7 @@ from llmclient._version import __version__
 
 DSN_VARIABLE: Final = "LLMCLIENT_DSN"
 PATH: Final = "/api/v1/events"
+HOST_LENGTH: Final = 53  # leaves room for the process id in the 64 characters of an instance
 Capture = Literal["off", "full"]
 
 
@@ -112,7 +113,7 @@ def read_dsn(dsn: str) -> tuple[str, str]:
 
 def _delivery(buffer: Buffer, endpoint: str, key: str, names: Mapping[str, str | None], spool: Path | None) -> Delivery:
     identity = {
-        "instance": f"{socket.gethostname()}/{os.getpid()}",
+        "instance": f"{socket.gethostname()[:HOST_LENGTH]}/{os.getpid()}",
         "boot_id": str(MINTER.mint(time.time_ns() // 1_000_000)),
         "sdk": f"llmclient/{__version__}",
     }

@@ -15,6 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LABEL_LENGTH: Final = 200  # characters, as the wire allows
+TAG_LENGTH: Final = 64  # of a tag's name
 MAX_TAGS: Final = 20
 REMEMBERED: Final = 100  # calls a handle keeps: a context around a whole worker must not grow for ever
 
@@ -96,7 +97,7 @@ class context:  # noqa: N801  # used like a function: `with llmclient.context(..
             "session_id": session_id,
         }
         self._labels = {name: str(value)[:LABEL_LENGTH] for name, value in given.items() if value is not None}
-        self._tags = {str(name)[:LABEL_LENGTH]: str(value)[:LABEL_LENGTH] for name, value in (tags or {}).items()}
+        self._tags = {str(name)[:TAG_LENGTH]: str(value)[:LABEL_LENGTH] for name, value in (tags or {}).items()}
         self._token: Token[Scope] | None = None
 
     def __enter__(self) -> Calls:

@@ -10,6 +10,9 @@ from llmclient._sse import StreamReader
 MAX_ATTEMPTS: Final = 20
 NAME_LENGTH: Final = 200
 MODEL_LENGTH: Final = 100
+WORD_LENGTH: Final = 64
+MESSAGE_LENGTH: Final = 500
+LONGEST_WAIT: Final = 1e9  # seconds the wire takes for `retry_after_s`
 STRING_LENGTH: Final = 64 * 1024  # characters kept of one string inside captured content
 
 
@@ -40,8 +43,8 @@ def as_dict(call: Call, *, app: str | None, release: str | None, sdk: str | None
         "attempts": [_attempt(attempt) for attempt in call.attempts[-MAX_ATTEMPTS:]],
         "usage": call.usage,
         "usage_complete": None if call.usage_complete else False,
-        "stop_reason": call.stop_reason,
-        "stop_category": call.stop_category,
+        "stop_reason": _cut(call.stop_reason, WORD_LENGTH),
+        "stop_category": _cut(call.stop_category, WORD_LENGTH),
         "source": call.source,
         "outcome": call.outcome,
         "error": _failure(call.error) if call.error else None,
@@ -53,6 +56,7 @@ def as_dict(call: Call, *, app: str | None, release: str | None, sdk: str | None
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
+    asked = attempt.retry_after
     wire = {
         "n": attempt.n,
         "start_ms": _ms(attempt.start),
@@ -61,7 +65,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "category": attempt.category,
         "request_id": _cut(attempt.request_id, NAME_LENGTH),
         "wait_ms": _ms(attempt.wait),
-        "retry_after_s": attempt.retry_after,
+        "retry_after_s": asked if asked is not None and 0 <= asked <= LONGEST_WAIT else None,
     }
     return {name: value for name, value in wire.items() if value is not None}
 
@@ -72,7 +76,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "type": _cut(failure.type, NAME_LENGTH),
         "code": _cut(failure.code, NAME_LENGTH),
         "status": failure.status,
-        "message": failure.message,
+        "message": _cut(failure.message, MESSAGE_LENGTH),
     }
     return {name: value for name, value in wire.items() if value is not None}
 

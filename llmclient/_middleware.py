@@ -97,6 +97,7 @@ def begin(request: APIRequest) -> Recording | None:
     body = request.json if isinstance(request.json, dict) else {}
     scope = _context.current()
     pin = _replay.take()
+    model = body.get("model")
     unix_ms = time.time_ns() // 1_000_000 if pin is None else pin.started_ms
     call = Call(
         id=MINTER.mint(unix_ms) if pin is None else pin.call_id,
@@ -104,7 +105,7 @@ def begin(request: APIRequest) -> Recording | None:
         operation=operation,
         labels=scope.labels,
         stream=request.stream,
-        model_requested=body.get("model"),
+        model_requested=model if isinstance(model, str) else None,
         params=params_of(body),
         trace=_trace.current_ids(),
     )

@@ -1,5 +1,6 @@
 """Hands one batch to the server and reads what its answer means for the batch."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import httpx2
 
 from llmclient import _retry
 from llmclient._answer import Answer
+from llmclient._shipper import THREAD_NAME
 from llmclient._version import __version__
 
 CONNECT_SECONDS = 2.0
@@ -30,20 +32,25 @@ class Post:
     def __call__(self, body: bytes) -> Answer:
         try:
             if self._client is None:
-                self._client = httpx2.Client(
-                    timeout=httpx2.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
-                    limits=httpx2.Limits(max_connections=1),
-                    # Without TLS there is no need to load the certificates, which takes a while.
-                    verify=self._endpoint.startswith("https:"),
-                )
+                self._client = self._connect()
             response = self._client.post(self._endpoint, content=body, headers=self._headers)
         except httpx2.HTTPError as error:
             return Answer("later", reason=type(error).__name__)
         return read(response, now=time.time())
 
-    def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
+    def _connect(self) -> httpx2.Client:
+        logging.getLogger("httpx2").addFilter(_asked_for_by_the_host)
+        return httpx2.Client(
+            timeout=httpx2.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=1),
+            # Without TLS there is no need to load the certificates, which takes a while.
+            verify=self._endpoint.startswith("https:"),
+        )
+
+
+def _asked_for_by_the_host(record: logging.LogRecord) -> bool:
+    """The HTTP client logs every request it makes; those of the sender are no news to the host."""
+    return record.threadName != THREAD_NAME
 
 
 def read(response: Any, *, now: float) -> Answer:

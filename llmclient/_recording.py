@@ -13,7 +13,6 @@ from llmclient._call import Attempt, Call, Failure, Operation, Outcome
 from llmclient._sse import StreamReader
 
 PATHS: Final[Mapping[str, Operation]] = {"/v1/messages": "messages", "/v1/messages/count_tokens": "count_tokens"}
-MESSAGE_LENGTH: Final = 500
 
 
 def operation_of(method: str, url: str) -> Operation | None:
@@ -29,7 +28,7 @@ def params_of(body: Mapping[str, Any]) -> dict[str, Any]:
         found["effort"] = output.get("effort")
     if isinstance(tools := body.get("tools"), list):
         found["tools"] = len(tools)
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in found.items() if isinstance(value, str | int | float)}
 
 
 class Recording:
@@ -73,7 +72,7 @@ class Recording:
         failure = Failure(attempt.category, type(error).__name__, status=attempt.status)
         if isinstance(type_ := getattr(error, "type", None), str):
             failure.type, failure.code = type_, getattr(error, "error_code", None)
-            failure.message = (getattr(error, "api_message", None) or "")[:MESSAGE_LENGTH] or None
+            failure.message = getattr(error, "api_message", None)
         self.call.request_id = attempt.request_id
         self.finish("cancelled" if attempt.category == "cancelled" else "error", failure)
 
@@ -87,7 +86,7 @@ class Recording:
         if final:
             if self._captures:
                 self._keep_request(response.request)
-            failure = Failure(attempt.category, type_, code, attempt.status, message[:MESSAGE_LENGTH] or None)
+            failure = Failure(attempt.category, type_, code, attempt.status, message or None)
             self.finish("cancelled" if attempt.category == "cancelled" else "error", failure)
 
     def interrupted(self, error: BaseException) -> None:
@@ -172,8 +171,8 @@ class Recording:
 
     def _note_stop(self, reason: str | None, details: Mapping[str, Any] | None) -> None:
         self.call.stop_reason = reason
-        if details is not None:
-            self.call.stop_category = details.get("category")
+        said = details.get("category") if details is not None else None
+        self.call.stop_category = said if isinstance(said, str) else None
 
     def _keep_request(self, request: Any) -> None:
         # The bytes the SDK serialised: unlike the application's list of messages they never change afterwards.

@@ -17,6 +17,7 @@ from llmclient._call import Call
 from llmclient._delivery import Delivery
 from llmclient._quietly import quietly, warn
 
+THREAD_NAME: Final = "llmclient-sender"
 EXIT_SECONDS: Final = 2.0
 JOIN_SHARE: Final = 0.75  # of the time for closing; the rest is for writing to disk
 FAULT_PAUSE: Final = 5.0  # seconds
@@ -95,7 +96,7 @@ class Shipper:
         with self._starting:
             if self._thread is not None or self._closing:
                 return
-            thread = threading.Thread(target=self._run, name="llmclient-sender", daemon=True)
+            thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
             _exits.call_at_exit(self)
             try:
                 thread.start()

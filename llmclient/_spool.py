@@ -107,6 +107,9 @@ class Spool:
                 self.losses["overflow"] += _events_in(path)
 
     def _free_stale_claims(self, now: float) -> None:
+        for path in self._directory.glob(f".*{SUFFIX}.part"):
+            if now - path.stat().st_mtime > STALE_CLAIM:  # its writer was killed
+                path.unlink(missing_ok=True)
         for path in self._directory.glob(f"*{SUFFIX}{CLAIMED}*"):
             if path.name in self._mine:
                 continue

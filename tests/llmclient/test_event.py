@@ -3,6 +3,8 @@
 import json
 import uuid
 
+import pytest
+
 from llmclient import _event
 from llmclient._call import Attempt, Call, Failure
 from llmclient._sse import StreamReader
@@ -83,3 +85,19 @@ def test_streamed_content_is_put_together_only_here() -> None:
     reader.feed(b'event: content_block_delta\ndata: {"index":0,"delta":{"type":"text_delta","text":"hi"}}\n\n', 0.0)
     content = as_dict(Call(ID, MS, "messages", received=reader))["content"]
     assert content == {"input": "{}", "output": '[{"type":"text","text":"hi"}]', "redactions": {}}
+
+
+@pytest.mark.parametrize("asked", [-1.0, float("nan"), float("inf"), 2e9])
+def test_a_wait_the_wire_cannot_carry_is_left_out(asked: float) -> None:
+    (attempt,) = _event.as_dict(
+        Call(ID, MS, "messages", attempts=[Attempt(1, 0.0, retry_after=asked)]), app=None, release=None, sdk=None
+    )["attempts"]
+    assert "retry_after_s" not in attempt
+
+
+def test_texts_are_cut_to_what_the_wire_takes() -> None:
+    failure = Failure("server_error", "t" * 300, "c" * 300, 500, "m" * 600)
+    call = Call(ID, MS, "messages", model="m" * 200, stop_reason="s" * 100, request_id="r" * 300, error=failure)
+    event = _event.as_dict(call, app=None, release=None, sdk=None)
+    assert [len(event[name]) for name in ("model", "stop_reason", "request_id")] == [100, 64, 200]
+    assert [len(event["error"][name]) for name in ("type", "code", "message")] == [200, 200, 500]

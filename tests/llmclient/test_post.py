@@ -2,13 +2,16 @@
 
 import gzip
 import json
+import logging
 import socket
+import threading
 import time
 
 import httpx2
 import pytest
 
 from llmclient._post import Post, read
+from llmclient._shipper import THREAD_NAME
 from tests.llmclient.backend import Backend
 
 BODY = gzip.compress(json.dumps({"client": {}, "events": []}).encode())
@@ -70,3 +73,16 @@ def test_a_silent_server_is_given_five_seconds(monkeypatch: pytest.MonkeyPatch) 
         answer = Post(f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/events", "k")(BODY)
     assert (answer.verdict, answer.reason) == ("later", "ReadTimeout")
     assert time.monotonic() - began >= 0.1
+
+
+def test_the_requests_of_the_sender_are_not_in_the_hosts_log(
+    backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "httpx2")
+    post = Post(f"http://127.0.0.1:{backend.port}/api/v1/events", "k")
+    sender = threading.Thread(target=post, args=(BODY,), name=THREAD_NAME)
+    sender.start()
+    sender.join()
+    assert [record.name for record in caplog.records] == []
+    httpx2.post(f"http://127.0.0.1:{backend.port}/", content=BODY)
+    assert [record.name for record in caplog.records] == ["httpx2"]

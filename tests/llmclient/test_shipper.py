@@ -301,14 +301,14 @@ def test_a_program_that_ends_spools_what_it_could_not_deliver(backend: Backend, 
 
 def test_a_process_killed_while_the_server_was_away_leaves_its_spilled_calls(backend: Backend, tmp_path: Path) -> None:
     program = f"""
-        import os, signal, time, uuid, llmclient
+        import os, pathlib, signal, time, uuid, llmclient
         from llmclient import _config, _delivery
         from llmclient._call import Call
         _delivery.LONGEST_BACKOFF = 0.2
         _delivery.SPILL_AFTER = 1
         llmclient.configure('http://llv_ing_k@127.0.0.1:{free_port()}', spool={str(tmp_path)!r})
         shipper = _config.current().shipper
-        while not list(os.scandir({str(tmp_path)!r})):
+        while not list(pathlib.Path({str(tmp_path)!r}).glob("*.ndjson.gz")):
             shipper.emit(Call(uuid.uuid4(), 0, "messages", outcome="ok", duration=0.0))
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)

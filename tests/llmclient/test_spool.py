@@ -108,9 +108,12 @@ def test_a_truncated_segment_is_corrupt(tmp_path: Path) -> None:
     assert spool.losses == {"spool_corrupt": 2}
 
 
-def test_what_is_unfinished_is_not_a_segment(tmp_path: Path) -> None:
+def test_what_is_unfinished_is_not_a_segment_and_is_swept_up_later(tmp_path: Path) -> None:
     (tmp_path / ".0001-1-0-5.ndjson.gz.part").write_bytes(b"half")
-    assert Spool(tmp_path).claim(now=NOW) is None
+    assert Spool(tmp_path).claim(now=time.time()) is None
+    assert len(names(tmp_path)) == 1
+    assert Spool(tmp_path).claim(now=time.time() + 601) is None
+    assert names(tmp_path) == []
 
 
 def test_beyond_its_size_the_oldest_segments_go_and_are_counted(tmp_path: Path) -> None:
