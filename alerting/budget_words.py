@@ -50,7 +50,7 @@ def _resolved(alert: Alert, told: dict[str, Any]) -> Words:
     return Words(
         subject=f"[{state}] Budget {budget['name']}: {units.money(spent)} of {_amount(amount)} spent",
         badge=state,
-        headline=f"Over: {alert.title}",
+        headline=f"Resolved: {alert.title}",
         lead=f"{told['why']} {units.money(spent)} of {_amount(amount)} is spent in {budget['label']}.",
         rows=[
             Row("Spent", f"{units.money(spent)} of {_amount(amount)}, {_share(spent, amount)}"),

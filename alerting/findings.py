@@ -9,7 +9,7 @@ and an episode outlives the rule or budget it was about. The layout, read by mai
     rule          {metric, direction, threshold, recovery, window_minutes, for_minutes}   (metric's own unit)
     budget        {name, percent, amount, period, zone, label, start, end}                (nano-dollars)
     firing, resolved
-                  {at, start, end, value, why}, and where they could be read
+                  {at, start, end, value, why}; firing also, unless the reading failed,
                   {sample, before, requests, errors, unpriced, contributors}
     contributors  [{dimension, name, metric, value, share}]
 """

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from alerting import budget_words, links, rule_words
 from alerting.channels.base import Letter
 from alerting.models import Alert, Notification
-from alerting.wording import Row, fitted, number, plain, plural, when
+from alerting.wording import Row, fitted, number, plain, when
 from metrics import units
 from metrics.catalog import METRICS
 
@@ -41,9 +41,19 @@ def write(notification: Notification) -> Letter:
         thread=_thread(notification),
         to=notification.recipient.email,
         subject=subject,
-        text=plain(render_to_string(f"emails/{notification.reason}.txt", context)).strip() + "\n",
-        html=render_to_string(f"emails/{notification.reason}.html", context),
+        text=in_text(render_to_string(f"emails/{notification.reason}.txt", context)),
+        html=in_html(render_to_string(f"emails/{notification.reason}.html", context)),
     )
+
+
+def in_text(text: str) -> str:
+    """The plain part: ordinary spaces, which every program can show, search and copy."""
+    return plain(text).strip() + "\n"
+
+
+def in_html(page: str) -> str:
+    """The HTML part: the ordinary no-break space, because some mail programs have no glyph for the narrow one."""
+    return page.replace(units.SPACE, "\N{NO-BREAK SPACE}")
 
 
 def compose(alert: Alert, reason: str, to: str) -> tuple[str, dict[str, object]]:
@@ -61,10 +71,10 @@ def compose(alert: Alert, reason: str, to: str) -> tuple[str, dict[str, object]]
         "rows": [*words.rows, Row("Where", scope_in_words(alert))],
         "label_width": max(len(row.label) for row in words.rows) + 2,
         "contributors_title": words.contributors_title,
-        "contributors": contributors(facts.get(reason, {}).get("contributors", [])),
+        "contributors": contributors(facts[reason].get("contributors", [])),
         "page": words.page,
         "links": [*words.links, Row("This alert", links.alert(alert.pk))],
-        "why": f"{words.why} It writes to {to} once when it begins and once when it is over.",
+        "why": f"{words.why} It writes to {to} once when it begins and once when it ends.",
         "number": f"Alert {alert.pk}, opened {when(alert.opened_at)}.",
     }
 
@@ -93,9 +103,9 @@ def _part(part: dict[str, Any]) -> str:
     value = units.number(number(part["value"]), metric.unit)
     if part["share"] is None:
         return value
-    share = units.ratio(number(part["share"]))
-    named = value if metric.unit is units.Unit.NANOUSD else f"{value} {plural(metric.label.lower(), part['value'])}"
-    return f"{share} ({named})"
+    percent = round(Decimal(part["share"]) * 100)
+    share = f"{percent}{units.SPACE}%" if percent > 0 else f"<{units.SPACE}1{units.SPACE}%"
+    return f"{share} · {value}"
 
 
 def _thread(notification: Notification) -> str:

@@ -59,7 +59,7 @@ def _resolved(alert: Alert, metric: Metric, told: dict[str, Any]) -> Words:
         subject=f"[{state}] "
         + (alert.title if value is None else f"{metric.label} {units.number(value, metric.unit)}"),
         badge=state,
-        headline=f"Over: {alert.title}",
+        headline=f"Resolved: {alert.title}",
         lead=f"{ended} It lasted {lasted}, from {when(begun)} to {when(time(told['at']))}.",
         rows=[
             *now,
@@ -101,7 +101,7 @@ def _limit(metric: Metric, rule: dict[str, Any]) -> str:
         text += f" for {span(timedelta(minutes=rule['for_minutes']))}"
     if recovery != threshold:
         good = "at or below" if rule["direction"] == "above" else "at or above"
-        text += f"; over again {good} {units.limit(recovery, metric.unit)}"
+        text += f"; ends {good} {units.limit(recovery, metric.unit)}"
     return text
 
 

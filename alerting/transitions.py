@@ -42,7 +42,7 @@ def take(finding: Finding, alert: Alert | None) -> bool:
         return False
     facts = finding.facts if alert is None else alert.facts
     if step.message is not None:
-        facts = facts | {step.message.value: _told(finding)}
+        facts = facts | {step.message.value: _told(finding, step.message)}
     if alert is None:
         alert = _open(finding, step, facts)
     else:
@@ -144,7 +144,9 @@ def _to_be_told(alert: Alert, message: Message) -> QuerySet[Recipient]:
     return chosen.filter(active=True)
 
 
-def _told(finding: Finding) -> Facts:
+def _told(finding: Finding, message: Message) -> Facts:
+    if message is Message.RESOLVED:
+        return finding.snapshot()
     try:
         with transaction.atomic():
             return finding.snapshot() | finding.context()

@@ -9,9 +9,8 @@ from django.template.loader import render_to_string
 from alerting import rules
 from alerting.channels import CHANNELS
 from alerting.channels.base import DeliveryError, Letter
-from alerting.letters import SUBJECT_LENGTH, compose
+from alerting.letters import SUBJECT_LENGTH, compose, in_html, in_text
 from alerting.models import Alert, AlertRule, Notification
-from alerting.wording import plain
 from metrics import queries
 
 TEST: Final = "[TEST] "
@@ -62,6 +61,6 @@ def write(rule: AlertRule, address: str, *, now: datetime) -> Letter:
         thread="",
         to=address,
         subject=(TEST + subject)[:SUBJECT_LENGTH],
-        text=plain(render_to_string("emails/firing.txt", context)).strip() + "\n",
-        html=render_to_string("emails/firing.html", context),
+        text=in_text(render_to_string("emails/firing.txt", context)),
+        html=in_html(render_to_string("emails/firing.html", context)),
     )

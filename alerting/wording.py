@@ -65,17 +65,12 @@ def minutes(number_of: int) -> str:
     return "minute" if number_of == 1 else f"{number_of} minutes"
 
 
-def plural(word: str, number_of: str) -> str:
-    """errors, or error for one of them."""
-    return word.removesuffix("s") if number_of == "1" else word
-
-
 def badge(state: str, detail: str) -> str:
     return f"{state} · {detail}"
 
 
 def plain(text: str) -> str:
-    """Text for a mail's subject and plain part: ordinary spaces, which every program can show, search and copy."""
+    """The narrow no-break spaces of numbers as ordinary ones."""
     return text.replace(units.SPACE, " ")
 
 

@@ -27,15 +27,15 @@ Error rate 15.0 % over 5 %
 15 of 100 requests got no answer in the 5 minutes to 13:06 UTC.
 
 Now     15.0 %
-Limit   above 5 % for 2 min; over again at or below 2 %
+Limit   above 5 % for 2 min; ends at or below 2 %
 Before  0 % in the 5 minutes before that
 Since   22 Nov 2026 13:04 UTC, 2 min before this was decided
 Where   Demo · all environments · all features
 
 Where the failures are
-  Error    overloaded: 100 % (15 errors)
-  Feature  inbox: 100 % (15 errors)
-  Model    claude-sonnet-4-5: 100 % (15 errors)
+  Error    overloaded: 100 % · 15
+  Feature  inbox: 100 % · 15
+  Model    claude-sonnet-4-5: 100 % · 15
 
 Open the page:
 https://vitals.example.com/?project=demo&from=2026-11-22T12%3A06%3A00Z&to=2026-11-22T13%3A06%3A00Z
@@ -51,18 +51,18 @@ https://vitals.example.com/alerts/{alert}/
 
 --\x20
 You get this mail because of the rule “Many requests fail”. It writes to anna@example.com once when it begins and once \
-when it is over.
+when it ends.
 Alert {alert}, opened 22 Nov 2026 13:04 UTC.
 """
 
 RESOLVED = """\
-Over: Error rate above 5 %
+Resolved: Error rate above 5 %
 
 Error rate is back at 0 %. It lasted 8 min, from 22 Nov 2026 13:06 UTC to 22 Nov 2026 13:14 UTC.
 
 Now     0 %
 Worst   15.0 %
-Limit   above 5 % for 2 min; over again at or below 2 %
+Limit   above 5 % for 2 min; ends at or below 2 %
 Lasted  8 min
 Where   Demo · all environments · all features
 
@@ -77,7 +77,7 @@ https://vitals.example.com/alerts/{alert}/
 
 --\x20
 You get this mail because of the rule “Many requests fail”. It writes to anna@example.com once when it begins and once \
-when it is over.
+when it ends.
 Alert {alert}, opened 22 Nov 2026 13:04 UTC.
 """
 
@@ -251,7 +251,7 @@ def test_a_budget_letter_says_how_much_is_gone_and_when_it_will_be_all(project: 
         "Where      Demo · all environments · chat\n"
         "\n"
         "Where it went\n"
-        "  Model    claude-opus-4-8: 80.0 % ($330.00)\n"
+        "  Model    claude-opus-4-8: 80 % · $330.00\n"
     )
     assert f"/admin/budgets/budget/{alert.facts['budget']['id']}/change/" in letter.text
 
