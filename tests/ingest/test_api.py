@@ -516,3 +516,13 @@ def test_gzip_of_several_members_is_one_body(sender: Sender, now: datetime) -> N
 
 def test_raw_deflate_is_not_gzip(sender: Sender) -> None:
     assert sender.post(zlib.compress(b'{"events": []}'), encoding="gzip").status_code == 400
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
+def test_a_compressed_body_cut_short_is_refused(
+    sender: Sender, now: datetime, compress: Callable[[bytes], bytes]
+) -> None:
+    whole = compress(json.dumps({"events": [factories.event(now) for _ in range(50)]}).encode())
+    encoding = "gzip" if compress is gzip.compress else "zstd"
+    assert sender.post(whole[: len(whole) // 2], encoding=encoding).status_code == 400
+    assert RequestLog.objects.filter(project=sender.project).count() == 0
