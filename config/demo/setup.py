@@ -13,17 +13,25 @@ from projects import keys
 from projects.models import IngestKey, Project, Recipient
 
 NANO_PER_DOLLAR: Final = 1_000_000_000
-PEOPLE: Final = (("On call", "oncall@demo.example"), ("Owner of the budget", "budget@demo.example"))
+ON_CALL: Final = "oncall@demo.example"
+PEOPLE: Final = (("On call", ON_CALL), ("Owner of the budget", "budget@demo.example"))
 LIVE_KEY: Final = "live traffic of the demonstration"
 
 
 def project() -> Project:
-    """The project `demo`, made with everything it needs when it is not there."""
+    """The project `demo`, made with its people and its budgets when it is not there."""
     with transaction.atomic():
         found, made = Project.objects.get_or_create(slug=story.SLUG, defaults={"name": story.NAME})
         if made:
             _furnish(found)
     return found
+
+
+def rules(of: Project) -> None:
+    """The starter rules, for the person on call."""
+    starter_rules.install(of)
+    for rule in of.alert_rules.all():
+        rule.recipients.set(of.recipients.filter(email=ON_CALL))
 
 
 def live_key(of: Project) -> str:
@@ -42,9 +50,6 @@ def dsn(token: str) -> str:
 
 def _furnish(made: Project) -> None:
     people = [Recipient.objects.create(project=made, name=name, email=email) for name, email in PEOPLE]
-    starter_rules.install(made)
-    for rule in made.alert_rules.all():
-        rule.recipients.set(people[:1])
     _budget(made, people, "All of it, per month", "", Budget.Period.MONTH, dollars=900)
     _budget(made, people, "Document summaries, per day", "doc-summary", Budget.Period.DAY, dollars=12)
 

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from tqdm import tqdm
 
-from config.demo import history, setup
+from config.demo import alarms, history, setup
 from metrics import rollup
 
 
@@ -24,6 +24,7 @@ class Command(BaseCommand):
             stored = history.write(project, now=timezone.now(), progress=show)
         rollup.roll_up_minutes(now=timezone.now())
         rollup.roll_up_hours(now=timezone.now())
+        alarms.sound(project)
         self.stdout.write(
             f"History of the project {project.slug}: {stored:,} calls written."
             if stored

@@ -29,7 +29,9 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # two calls a second are nothing to write home about
-        token = setup.live_key(setup.project())
+        project = setup.project()
+        setup.rules(project)
+        token = setup.live_key(project)
         connection.close()  # from here on everything goes over HTTP
         spool = Path(settings.VITALS_HOME) / "demo-spool"
         llmclient.configure(setup.dsn(token), app="demo-product", release="2026.11.2", capture="full", spool=spool)

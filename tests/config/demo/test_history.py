@@ -75,9 +75,22 @@ def test_prompt_versions_change_at_their_release(project: Project) -> None:
         assert cursor.fetchall() == [(False, ["3"]), (True, ["4"])]
 
 
-def test_one_incident_is_two_days_old_and_all_lie_in_the_four_weeks() -> None:
+@pytest.mark.parametrize(
+    ("now", "incident"),
+    [
+        ("2026-11-20 12:00", "2026-11-18 14:10"),  # a Friday: two days ago
+        ("2026-11-23 12:00", "2026-11-20 14:10"),  # a Monday: two days ago is Saturday, so the Friday before
+        ("2026-11-24 20:00", "2026-11-23 14:10"),  # a Tuesday: two days ago is Sunday, so the Monday after
+    ],
+)
+def test_the_last_incident_is_two_days_old_or_of_the_working_day_nearest_to_it(now: str, incident: str) -> None:
+    at = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    assert story.recent_incident(at).start == datetime.fromisoformat(incident).replace(tzinfo=UTC)
+
+
+def test_the_incidents_are_in_order_and_within_the_four_weeks() -> None:
     now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     incidents = story.incidents(now)
     assert [incident.start for incident in incidents] == sorted(incident.start for incident in incidents)
     assert incidents[0].start > now - story.HISTORY
-    assert incidents[-1].start == datetime(2026, 11, 21, 14, 10, tzinfo=UTC)
+    assert incidents[-1].end < now

@@ -12,12 +12,11 @@ from projects.models import Project
 pytestmark = pytest.mark.django_db
 
 
-def test_the_project_has_people_rules_and_budgets_and_is_made_once() -> None:
+def test_the_project_has_people_and_budgets_and_is_made_once() -> None:
     project = setup.project()
     assert setup.project() == project
     assert Project.objects.count() == 1
     assert [recipient.email for recipient in project.recipients.all()] == ["budget@demo.example", "oncall@demo.example"]
-    assert project.alert_rules.count() == 3
     assert [(budget.name, budget.amount_nanousd, budget.thresholds.count()) for budget in project.budgets.all()] == [
         ("All of it, per month", 900_000_000_000, 2),
         ("Document summaries, per day", 12_000_000_000, 2),

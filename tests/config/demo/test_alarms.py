@@ -1,0 +1,43 @@
+"""The alert of the history's last incident: raised by the real rules, at its own time, once."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from alerting.models import Alert, Notification
+from config.demo import alarms, history, setup, story
+from ingest import pricebook, pricelist
+from metrics import rollup
+from projects.models import Project
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_last_incident_has_fired_and_is_over() -> None:
+    pricelist.load(pricelist.read())
+    pricebook.forget()
+    project = setup.project()
+    busy, short = 12_000, timedelta(days=4)
+    history.write(project, now=timezone.now(), progress=lambda done, total: None, per_day=busy, span=short)
+    rollup.roll_up_minutes(now=timezone.now())
+    assert alarms.sound(project) >= 4
+    alert = Alert.objects.get()
+    incident = story.recent_incident(project.created_at)
+    assert alert.state == Alert.State.RESOLVED
+    assert alert.fired_at is not None
+    assert alert.resolved_at is not None
+    assert incident.start < alert.fired_at < incident.start + timedelta(minutes=15)
+    assert incident.end < alert.resolved_at < incident.end + timedelta(minutes=30)
+    reasons = Notification.objects.order_by("available_at").values_list("reason", "recipient__email")
+    assert list(reasons) == [("firing", "oncall@demo.example"), ("resolved", "oncall@demo.example")]
+    assert alarms.sound(project) == 0
+    assert Alert.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_beside_other_projects_only_the_rules_are_made() -> None:
+    Project.objects.create(slug="other", name="Other")
+    project = setup.project()
+    assert alarms.sound(project) == 0
+    assert project.alert_rules.count() == 3
+    assert [recipient.email for recipient in project.alert_rules.all()[0].recipients.all()] == ["oncall@demo.example"]
