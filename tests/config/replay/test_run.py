@@ -18,7 +18,7 @@ from bench.trace_totals import text_of, totals
 from ingest import pricebook, pricelist
 from projects.models import IngestKey
 
-TRACE = Path(__file__).parents[1] / "data" / "azure_llm_conversation_2023.csv.gz"
+TRACE = Path(__file__).parents[2] / "data" / "azure_llm_conversation_2023.csv.gz"
 ROWS = 300
 # bench/trace_totals.py over the first 300 rows.
 TOTALS = (300, 270_000, 76_870, 1_308_700_000)
