@@ -53,11 +53,13 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A threshold offered on a new budget is saved unless it is emptied."""
+    """A threshold offered on a new budget is saved unless its percent is emptied."""
 
     def has_changed(self) -> bool:
-        # Django takes a row left as it was offered for an empty one, and would drop the defaults.
-        return super().has_changed() or (self.instance.pk is None and bool(self["percent"].data))
+        if self.instance.pk is None:
+            # Django takes a row left as it was offered for an empty one, and would drop the defaults.
+            return bool(self["percent"].data)
+        return super().has_changed()
 
 
 class ThresholdFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
