@@ -44,7 +44,7 @@ def home() -> Iterator[Path]:
 
 
 @contextmanager
-def product(home: Path, page: str = "/admin/login/") -> Iterator[Product]:
+def product(home: Path, page: str = "/login/") -> Iterator[Product]:
     """`manage.py up` until the block ends; ready when the page was served."""
     port = free_port()
     environment = {**os.environ, "VITALS_HOME": str(home)}

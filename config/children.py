@@ -20,7 +20,8 @@ def environment(host: str, port: int, *, demo: bool) -> dict[str, str]:
         # Many threads that rest most of the time: one arena each would keep what they once used.
         "MALLOC_ARENA_MAX": "2",
     }
-    return given | os.environ | ({"DEMO": "on"} if demo else {})
+    fixed = {"VITALS_HOME": str(settings.VITALS_HOME)}  # A relative one would depend on where we were started.
+    return given | os.environ | fixed | ({"DEMO": "on"} if demo else {})
 
 
 def manage(*words: str) -> list[str]:
