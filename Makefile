@@ -20,7 +20,7 @@ help:
 	@echo "make screenshots  every page into docs/images (with make demo running)"
 
 demo: $(VENV)/.server node_modules/.ready
-	@exec $(PY) manage.py up --demo --port $(HTTP_PORT)
+	@VITALS_HOME=$${VITALS_HOME:-var/demo} exec $(PY) manage.py up --demo --port $(HTTP_PORT)
 
 up: $(VENV)/.server node_modules/.ready
 	@exec $(PY) manage.py up --port $(HTTP_PORT)
