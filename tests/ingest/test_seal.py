@@ -82,7 +82,24 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'REINDEX%%'"
+def sealer_behind(other: Connection) -> int:
+    """Waits until the sealer waits for the open transaction of somebody else; its process id in the server."""
+    found: list[tuple[Any, ...]] = []
+
+    def is_waiting() -> bool:
+        found[:] = rows(
+            """
+            SELECT pid
+              FROM pg_stat_activity
+             WHERE query LIKE 'REINDEX%%'
+               AND %s = ANY(pg_blocking_pids(pid))
+            """,
+            other.info.backend_pid,
+        )
+        return found != []
+
+    until(is_waiting)
+    return int(found[0][0])
 
 
 def seal_in_a_thread() -> list[date]:
@@ -181,7 +198,7 @@ def test_a_late_event_is_stored_while_its_day_is_being_sealed(project: Project, 
     other.execute("BEGIN; UPDATE request_log_20261120 SET queue_ms = 1")
     with ThreadPoolExecutor(1) as pool:
         sealing = pool.submit(seal_in_a_thread)
-        until(lambda: rows(WAITING) != [])
+        sealer_behind(other)
         assert factories.stored(project, at=MIDDAY + timedelta(minutes=1), now=CLOSED) == (1, 0, 0, 0)
         assert RequestLog.objects.filter(project=project).count() == 2
         other.execute("COMMIT")
@@ -195,9 +212,7 @@ def test_a_sealer_killed_in_the_middle_is_followed_by_one_that_finishes(project:
 
     with ThreadPoolExecutor(1) as pool:
         sealing = pool.submit(seal_in_a_thread)
-        until(lambda: rows(WAITING) != [])
-        [(pid,)] = rows(WAITING)
-        rows("SELECT pg_terminate_backend(%s)", pid)
+        rows("SELECT pg_terminate_backend(%s)", sealer_behind(other))
         with pytest.raises(OperationalError):
             sealing.result(30)
     assert SealedDay.objects.count() == 0
