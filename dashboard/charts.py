@@ -52,8 +52,9 @@ def layers(drawn: Sequence[Line], unit: Unit, behind: Line | None = None, open_f
         trace["y"] = [0 if value is None else value for value in trace["y"]]
         trace["y"].append(trace["y"][-1] if trace["y"] else 0)
     if behind is not None:
-        traces.append(_trace(behind, scale) | {"connectgaps": False})
+        traces.append(_trace(behind, scale))
         traces[-1]["line"]["shape"] = "hv"
+        traces[-1]["y"].append(traces[-1]["y"][-1])
     return {"data": traces, "layout": _layout(unit, scale, drawn) | _open_bucket(drawn, open_from)}
 
 

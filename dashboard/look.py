@@ -4,7 +4,6 @@ The range shown may still be running; then the comparison is cut at the same ela
 held against a whole one.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -95,10 +94,10 @@ class Look:
     @cached_property
     def earlier_timeline(self) -> dict[str, Series]:
         """The comparison over time, whole even where the range itself is still running."""
-        shift = self.query.shift
-        if shift is None:
+        shift, step = self.query.shift, self.earlier_bucket
+        # Two or three points are no line to compare with.
+        if shift is None or self.window.duration < 6 * step:
             return {}
-        step = self.earlier_bucket
         start = floor(self.window.start - shift, step)
         window = Window(start, max(self.window.end - shift, start + step))
         found = queries.several_series(("requests", "latency_p95"), window, self.query.slice, bucket=step, now=self.now)
@@ -120,6 +119,3 @@ class Look:
             return {}
         found = queries.breakdown("feature", ("spend",), self.earlier, self.query.slice, top=100, now=self.now)
         return {part.key: part.readings["spend"] for part in found.parts}
-
-    def known(self, values: Sequence[object]) -> bool:
-        return any(value is not None for value in values)

@@ -81,9 +81,8 @@ class LatencyPanel:
                 ("p50", "p95", "p99"), series, theme.SLOTS, ("solid", "dash", "dot"), strict=False
             )
         ]
-        shift = look.query.shift
-        if shift is not None and look.known(look.earlier_timeline["latency_p95"].values):
-            earlier = look.earlier_timeline["latency_p95"]
+        shift, earlier = look.query.shift, look.earlier_timeline.get("latency_p95")
+        if shift is not None and earlier is not None and any(value is not None for value in earlier.values):
             lines.append(Line(f"p95, {look.query.compared_with}", earlier, theme.REST, "dot", quiet=True, shift=shift))
         table = timetable(series, ["p50", "p95", "p99"], Unit.MILLISECONDS)
         return Drawn(self._takeaway(look), table, charts.lines(lines, Unit.MILLISECONDS, look.open_from), lines)
@@ -108,9 +107,8 @@ class RequestsPanel:
         series = look.timeline["requests"]
         drawn = [Line("requests", series, "spark", area=True)]
         behind = None
-        shift = look.query.shift
-        if shift is not None and any(value != 0 for value in look.earlier_timeline["requests"].values):
-            earlier = look.earlier_timeline["requests"]
+        shift, earlier = look.query.shift, look.earlier_timeline.get("requests")
+        if shift is not None and earlier is not None and any(value != 0 for value in earlier.values):
             per = max(earlier.step // series.step, 1)
             name = look.query.compared_with
             behind = Line(name, earlier, "ink", "dash", quiet=True, shift=shift, per=per)

@@ -126,7 +126,7 @@ def _pace(share: Fraction, period: Window, now: datetime) -> str:
 
 def _with_change(look: Look, tile: Tile, now: Reading, before: Reading | None, unit: Unit, *, better: str) -> Tile:
     if before is None or now.value is None or before.value is None or before.sample == 0:
-        against = "" if before is None else f"no calls {look.query.compared_with} to compare with"
+        against = "" if before is None else "nothing to compare with"
         return _replace(tile, against=against)
     difference = now.value - before.value
     tone = "plain"

@@ -1,0 +1,154 @@
+"""The URL grammar: what is understood, what is left out and said so, and the windows that come of it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.http import QueryDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.query import FILTERS, DashboardQuery, parse
+from metrics.windows import Window
+from projects.models import Project
+
+NOW = datetime(2026, 11, 23, 10, 7, 30, tzinfo=UTC)
+PROJECTS = [Project(pk=1, slug="helpdesk", name="Help desk"), Project(pk=2, slug="shop", name="Shop")]
+
+
+def asked(address: str) -> DashboardQuery:
+    return parse(QueryDict(address), projects=PROJECTS, environments=lambda _: {"production"}, now=NOW)
+
+
+def utc(day: int, hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
+
+
+def test_an_empty_address_is_the_last_24_hours_of_the_first_project_against_last_week() -> None:
+    query = asked("")
+    assert query.project == PROJECTS[0]
+    assert query.window == Window(utc(22, 10, 15), utc(23, 10, 15))
+    assert query.shift == timedelta(days=7)
+    assert query.is_live
+    assert query.here == "?project=helpdesk"
+    assert query.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("preset", "minutes", "buckets"),
+    [("1h", 1, 60), ("6h", 5, 72), ("24h", 15, 96), ("7d", 120, 84), ("30d", 720, 60)],
+)
+def test_each_preset_has_at_most_96_whole_buckets(preset: str, minutes: int, buckets: int) -> None:
+    query = asked(f"from=now-{preset}")
+    assert query.bucket == timedelta(minutes=minutes)
+    assert len(query.window.buckets(query.bucket)) == buckets
+    assert query.preset == preset
+
+
+def test_a_fixed_range_is_widened_to_whole_buckets_and_kept_exact_for_the_log() -> None:
+    query = asked("from=2026-11-22T14:03:10Z&to=2026-11-22T18:31:00Z")
+    assert query.window == Window(utc(22, 14, 0), utc(22, 18, 35))
+    assert query.exact == Window(datetime(2026, 11, 22, 14, 3, 10, tzinfo=UTC), utc(22, 18, 31))
+    assert not query.is_live
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-11-22T16:00:00%2B02:00", "2026-11-22T16:00:00+02:00", "2026-11-22T14:00", "2026-11-22 14:00"]
+)
+def test_a_time_may_have_a_zone_and_is_utc_without_one(written: str) -> None:
+    assert asked(f"from={written}&to=2026-11-22T20:00Z").start == utc(22, 14)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "from=yesterday",
+        "from=2026-11-22T14:00Z&to=2026-11-21T14:00Z",
+        "from=2027-01-01T00:00Z&to=2027-01-02T00:00Z",
+        "from=now-99999d",
+        "from=0001-01-01T00:00Z",
+        "from=now&to=now",
+    ],
+)
+def test_a_range_that_makes_no_sense_becomes_the_last_24_hours_with_a_notice(address: str) -> None:
+    query = asked(address)
+    assert (query.start, query.end) == (NOW - timedelta(days=1), NOW)
+    assert len(query.notices) == 1
+
+
+def test_unknown_words_are_left_out_with_a_notice_each() -> None:
+    query = asked("project=nope&env=moon&status=great&err=bad&cmp=always&before=x")
+    assert (query.project, query.environment, query.status, query.err, query.cmp) == (PROJECTS[0], "", "", "", "7d")
+    assert len(query.notices) == 6
+    assert query.notices[0] == "There is no project “nope”; it was left out."
+
+
+def test_filters_become_a_slice_and_chips_that_take_them_away() -> None:
+    query = asked("feature=inbox&user=anna&err=rate_limit&env=production")
+    assert query.slice.filters == {
+        "environment": "production",
+        "feature": "inbox",
+        "error": "rate_limit",
+        "user_id": "anna",
+    }
+    assert [(chip.label, chip.value) for chip in query.chips] == [
+        ("feature", "inbox"),
+        ("user", "anna"),
+        ("error", "rate_limit"),
+    ]
+    assert query.chips[0].without == "?project=helpdesk&env=production&user=anna&err=rate_limit"
+    assert query.without_filters == "?project=helpdesk&env=production"
+
+
+def test_a_link_changes_only_what_it_names_and_stays_relative() -> None:
+    query = asked("from=now-6h&feature=a%26b")
+    assert query.string(cmp="off") == "?project=helpdesk&from=now-6h&feature=a%26b&cmp=off"
+    assert asked(query.string(cmp="off")[1:]).feature == "a&b"
+
+
+def test_of_several_values_the_first_counts_and_it_is_said() -> None:
+    query = asked("user=anna&user=ben")
+    assert query.user == "anna"
+    assert query.notices == ("Only one user at a time: showing “anna”.",)
+
+
+@pytest.mark.parametrize(
+    ("address", "days", "words"),
+    [
+        ("cmp=7d", 7, "last week"),
+        ("cmp=1d", 1, "yesterday"),
+        ("cmp=prev", 1, "yesterday"),
+        ("cmp=7d&from=now-30d", 35, "the period before"),
+        ("cmp=prev&from=now-7d", 7, "last week"),
+    ],
+)
+def test_the_comparison_lies_whole_days_back(address: str, days: int, words: str) -> None:
+    query = asked(address)
+    assert query.shift == timedelta(days=days)
+    assert query.compared_with == words
+
+
+def test_no_comparison_can_be_asked_for() -> None:
+    assert asked("cmp=off").shift is None
+
+
+KEYS = st.sampled_from(["project", "env", "from", "to", "cmp", "before", "page", *FILTERS])
+VALUES = st.one_of(
+    st.text(max_size=300),
+    st.sampled_from(
+        ["now", "now-1h", "now-30d", "2026-11-22T10:00:00Z", "7d", "off", "failed", "9999-12-31T23:59:59-14:00"]
+    ),
+    st.integers(0, 10**9).map(lambda number: f"now-{number}d"),
+)
+
+
+@given(st.lists(st.tuples(KEYS, VALUES), max_size=8))
+def test_no_address_whatsoever_fails(pairs: list[tuple[str, str]]) -> None:
+    data = QueryDict(mutable=True)
+    for key, value in pairs:
+        data.appendlist(key, value)
+    query = parse(data, projects=PROJECTS, environments=lambda _: {"production"}, now=NOW)
+    assert query.start < query.end
+    assert 1 <= len(query.window.buckets(query.bucket)) <= 97
+    again = parse(QueryDict(query.here[1:]), projects=PROJECTS, environments=lambda _: {"production"}, now=NOW)
+    assert again.here == query.here
+    assert again.notices == ()
