@@ -36,6 +36,11 @@ class Histogram:
     """SQL for the number of calls in one rollup row's histogram."""
 
     @property
+    def size(self) -> str:
+        """Return the name under which `calls` is read."""
+        return f"{self.name}_calls"
+
+    @property
     def columns(self) -> dict[str, int]:
         """Return the stored percentile columns and the percentage each holds, in milliseconds."""
         return {f"{self.name}_p{percent}": percent for percent in self.percentiles}

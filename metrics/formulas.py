@@ -1,12 +1,13 @@
 """Formulas: how a metric's value follows from the facts. Three kinds are enough, and each knows its own sample."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context
 from fractions import Fraction
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from ingest.histogram import quantile
+from metrics.facts import FACT_NAMES, HISTOGRAMS
 from metrics.readings import Value
 
 # Facts that every reading needs: its sample, and what its money leaves out.
@@ -15,22 +16,20 @@ ALWAYS: Final = frozenset({"requests", "unpriced"})
 _EXACT: Final = Context(prec=28)
 
 Counted = TypeVar("Counted")
+# Facts, percentiles and sizes of histograms by name, each with one entry per cell. A dashboard has thousands of cells,
+# and a formula goes through them in one sweep.
+Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(slots=True)
 class Totals:
-    """The facts of some calls together."""
+    """The facts of some calls together: sums by fact, calls by histogram and bucket."""
 
     sums: dict[str, int] = field(default_factory=dict)
     histograms: dict[str, dict[int, int]] = field(default_factory=dict)
-    """Calls by histogram and bucket."""
-    kept: dict[str, int | None] = field(default_factory=dict)
-    """Percentiles in ms as stored, by column; only where all the calls lie in one rollup row."""
-    observed: dict[str, int] = field(default_factory=dict)
-    """With `kept`: the calls in each histogram."""
 
     def add(self, other: "Totals") -> None:
-        """Merge in the facts of other calls. Percentiles cannot be merged, only histograms."""
+        """Merge in the facts of other calls."""
         _add(self.sums, other.sums)
         for name, counts in other.histograms.items():
             _add(self.histograms.setdefault(name, {}), counts)
@@ -41,6 +40,21 @@ def _add(to: dict[Counted, int], more: Mapping[Counted, int]) -> None:
         to[key] = to.get(key, 0) + count
 
 
+def columns_of(cells: Sequence[Totals]) -> Columns:
+    """Return the facts of some cells by name, with the percentiles of their merged histograms."""
+    columns: dict[str, list[Any]] = {name: [cell.sums.get(name, 0) for cell in cells] for name in FACT_NAMES}
+    for histogram in HISTOGRAMS:
+        merged = [sorted(cell.histograms.get(histogram.name, {}).items()) for cell in cells]
+        for column, percent in histogram.columns.items():
+            columns[column] = [_quantile(places, Fraction(percent, 100)) for places in merged]
+        columns[histogram.size] = [sum(calls for _, calls in places) for places in merged]
+    return columns
+
+
+def _quantile(places: Sequence[tuple[int, int]], share: Fraction) -> int | None:
+    return quantile([place for place, _ in places], [calls for _, calls in places], share)
+
+
 class Formula(Protocol):
     """What the catalogue asks of a formula."""
 
@@ -48,12 +62,12 @@ class Formula(Protocol):
     histogram: str
     """The histogram it is read from; empty: none."""
 
-    def value(self, totals: Totals) -> Value:
-        """Return the value; None when it is undefined."""
+    def values(self, cells: Columns) -> Sequence[Value]:
+        """Return the value in each cell; None where it is undefined."""
         ...
 
-    def sample(self, totals: Totals) -> int:
-        """Return the number of calls the value rests on."""
+    def samples(self, cells: Columns) -> Sequence[int]:
+        """Return the number of calls each value rests on."""
         ...
 
 
@@ -66,11 +80,11 @@ class Sum:
         self.facts = frozenset(names)
         self._names = names
 
-    def value(self, totals: Totals) -> int:
-        return _sum(totals, self._names)
+    def values(self, cells: Columns) -> Sequence[int]:
+        return _sums(cells, self._names)
 
-    def sample(self, totals: Totals) -> int:
-        return totals.sums.get("requests", 0)
+    def samples(self, cells: Columns) -> Sequence[int]:
+        return cells["requests"]
 
 
 class Ratio:
@@ -90,18 +104,23 @@ class Ratio:
         self._less = less
         self._complement = complement
 
-    def value(self, totals: Totals) -> Value:
-        divisor = self._divisor(totals)
-        if divisor == 0:
-            return None
-        share = _sum(totals, self._names)
-        return _EXACT.divide(divisor - share if self._complement else share, divisor)
+    def values(self, cells: Columns) -> Sequence[Value]:
+        shares, divisors = _sums(cells, self._names), self._divisors(cells)
+        if self._complement:
+            shares = [divisor - share for share, divisor in zip(shares, divisors, strict=True)]
+        return [
+            None if divisor == 0 else _EXACT.divide(share, divisor)
+            for share, divisor in zip(shares, divisors, strict=True)
+        ]
 
-    def sample(self, totals: Totals) -> int:
-        return self._divisor(totals) if self._of == ("requests",) else totals.sums.get("requests", 0)
+    def samples(self, cells: Columns) -> Sequence[int]:
+        return self._divisors(cells) if self._of == ("requests",) else cells["requests"]
 
-    def _divisor(self, totals: Totals) -> int:
-        return _sum(totals, self._of) - _sum(totals, self._less)
+    def _divisors(self, cells: Columns) -> Sequence[int]:
+        whole = _sums(cells, self._of)
+        if not self._less:
+            return whole
+        return [of - less for of, less in zip(whole, _sums(cells, self._less), strict=True)]
 
 
 class Percentile:
@@ -112,20 +131,15 @@ class Percentile:
     def __init__(self, histogram: str, percent: int) -> None:
         self.histogram = histogram
         self._column = f"{histogram}_p{percent}"
-        self._share = Fraction(percent, 100)
 
-    def value(self, totals: Totals) -> int | None:
-        if self._column in totals.kept:
-            return totals.kept[self._column]
-        counts = totals.histograms.get(self.histogram, {})
-        buckets = sorted(counts)
-        return quantile(buckets, [counts[bucket] for bucket in buckets], self._share)
+    def values(self, cells: Columns) -> Sequence[int | None]:
+        return cells[self._column]
 
-    def sample(self, totals: Totals) -> int:
-        if self.histogram in totals.observed:
-            return totals.observed[self.histogram]
-        return sum(totals.histograms.get(self.histogram, {}).values())
+    def samples(self, cells: Columns) -> Sequence[int]:
+        return cells[f"{self.histogram}_calls"]
 
 
-def _sum(totals: Totals, names: tuple[str, ...]) -> int:
-    return sum(totals.sums.get(name, 0) for name in names)
+def _sums(cells: Columns, names: tuple[str, ...]) -> Sequence[int]:
+    if len(names) == 1:
+        return cells[names[0]]
+    return [sum(each) for each in zip(*(cells[name] for name in names), strict=True)]

@@ -1,8 +1,9 @@
 # ruff: noqa: S608 — tables, columns and expressions come from declarations in this package, values are parameters
 """Gather: the facts a question asks for, from the tables its plan names. The only reader of the rollups."""
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
@@ -10,7 +11,7 @@ from django.db import connection
 from ingest.partitions import lower_bound
 from metrics.facets import CUBE_DIMENSIONS, facet_of
 from metrics.facts import FACTS, HISTOGRAMS, Histogram
-from metrics.formulas import Totals
+from metrics.formulas import Columns, Totals, columns_of
 from metrics.plan import CALLS, Piece
 from metrics.selection import Cell, Key, Question
 
@@ -39,27 +40,51 @@ class Sql(NamedTuple):
 OfColumn = Callable[[str], Sql]
 
 
+class Strip(NamedTuple):
+    """The cells of one key: the starts of their buckets, in no order, and what is known of each."""
+
+    starts: list[datetime]
+    columns: Columns
+
+
 def gather(question: Question, pieces: Sequence[Piece], keep: Keep | None = None) -> dict[Cell, Totals]:
     """Return the totals per bucket start and key; without a step the start is None, without a dimension the key 0."""
-    found: dict[Cell, Totals] = {}
-    rows = [piece for piece in pieces if _is_row_per_cell(question, piece)]
-    mixed = [piece for piece in pieces if piece not in rows]
     if keep is None:
-        _read_rows(found, question, rows, _everything)
-        _read_merged(found, question, mixed, Sql, _everything)
-        return found
+        return _read_merged(question, pieces, Sql, _everything)
+    keys = list(keep.keys)
+    if not keep.others:
+        return _read_merged(question, pieces, Sql, lambda column: Sql(f"{column} = ANY(%s)", (keys,)))
+    return _read_merged(
+        question,
+        pieces,
+        lambda column: Sql(f"CASE WHEN {column} = ANY(%s) THEN {column} END", (keys,)),
+        _everything,
+    )
 
-    def kept(column: str) -> Sql:
-        return Sql(f"{column} = ANY(%s)", (list(keep.keys),))
 
-    _read_rows(found, question, rows, kept)
-    if keep.others:
+def gather_strips(question: Question, pieces: Sequence[Piece], keep: Keep | None) -> dict[Key, list[Strip]]:
+    """Return the cells of a question with a step, by key.
+
+    Facet rows that are cells already are read as they stand, with their stored percentiles: that is what makes a month
+    by the hour cheap. Only what is left has to be merged.
+    """
+    rows = [piece for piece in pieces if piece.table.name.startswith("facet_") and question.step == piece.table.span]
+    found: dict[Key, list[Strip]] = defaultdict(list)
+    for piece in rows:
+        for key, strip in _read_rows(question, piece, keep):
+            found[key].append(strip)
+    cells = gather(question, [piece for piece in pieces if piece not in rows], keep)
+    if keep is not None and keep.others:
         keys = list(keep.keys)
-        _read_merged(found, question, rows, lambda _: Sql("NULL"), lambda column: Sql(f"{column} <> ALL(%s)", (keys,)))
-        apart = lambda column: Sql(f"CASE WHEN {column} = ANY(%s) THEN {column} END", (keys,))  # noqa: E731
-        _read_merged(found, question, mixed, apart, _everything)
-    else:
-        _read_merged(found, question, mixed, Sql, kept)
+        cells |= _read_merged(
+            question, rows, lambda _: Sql("NULL"), lambda column: Sql(f"{column} <> ALL(%s)", (keys,))
+        )
+    apart: dict[Key, dict[datetime, Totals]] = defaultdict(dict)
+    for (start, key), totals in cells.items():
+        assert start is not None  # there is a step
+        apart[key][start] = totals
+    for key, merged in apart.items():
+        found[key].append(Strip(list(merged), columns_of(list(merged.values()))))
     return found
 
 
@@ -81,49 +106,44 @@ def _everything(_: str) -> Sql:
     return Sql("TRUE")
 
 
-def _is_row_per_cell(question: Question, piece: Piece) -> bool:
-    return piece.table.name.startswith("facet_") and question.step is not None and question.step == piece.table.span
-
-
-def _read_rows(found: dict[Cell, Totals], question: Question, pieces: Sequence[Piece], also: OfColumn) -> None:
-    """Read facet rows that are cells already: their stored percentiles stand, and nothing has to be merged."""
-    facts = sorted(question.facts)
+def _read_rows(question: Question, piece: Piece, keep: Keep | None) -> Iterator[tuple[Key, Strip]]:
+    """Read facet rows as they stand, one array per column and key."""
     histograms = _histograms(question)
-    percentiles = [column for histogram in histograms for column in histogram.columns]
-    names = [histogram.name for histogram in histograms]
-    columns = ", ".join([*facts, *percentiles, *(histogram.calls for histogram in histograms)])
-    first, second = len(facts), len(facts) + len(percentiles)
-    for piece in pieces:
-        column = _column(question, piece)
-        where = _where(question, piece, also(column))
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT bucket, {column}, {columns} FROM {piece.table.name} {where.text}", where.values)
-            for start, key, *values in cursor.fetchall():
-                found[start, key] = Totals(
-                    dict(zip(facts, values[:first], strict=True)),
-                    {},
-                    dict(zip(percentiles, values[first:second], strict=True)),
-                    dict(zip(names, values[second:], strict=True)),
-                )
+    named = {name: name for name in question.facts}
+    named |= {column: column for histogram in histograms for column in histogram.columns}
+    named |= {histogram.size: histogram.calls for histogram in histograms}
+    column = _column(question, piece)
+    where = _where(question, piece, Sql("TRUE") if keep is None else Sql(f"{column} = ANY(%s)", (list(keep.keys),)))
+    # Without an order of their own, all arrays of a group have the order the rows were read in.
+    arrays = ", ".join(f"array_agg({expression})" for expression in named.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {column}, array_agg(extract(epoch FROM bucket)::bigint), {arrays}"
+            f" FROM {piece.table.name} {where.text} GROUP BY 1",
+            where.values,
+        )
+        for key, seconds, *columns in cursor.fetchall():
+            starts = [datetime.fromtimestamp(second, UTC) for second in seconds]
+            yield key, Strip(starts, dict(zip(named, columns, strict=True)))
 
 
-def _read_merged(
-    found: dict[Cell, Totals], question: Question, pieces: Sequence[Piece], key: OfColumn, also: OfColumn
-) -> None:
+def _read_merged(question: Question, pieces: Sequence[Piece], key: OfColumn, also: OfColumn) -> dict[Cell, Totals]:
     """Read pieces in which a cell is made of several rows: sums are added up, histograms merged."""
+    found: dict[Cell, Totals] = defaultdict(Totals)
     if not pieces:
-        return
+        return found
     facts = sorted(question.facts)
     sums = _union(_sums(question, piece, facts, key, also) for piece in pieces)
     with connection.cursor() as cursor:
         cursor.execute(sums.text, sums.values)
         for start, of, *values in cursor.fetchall():
-            found.setdefault((start, of), Totals()).add(Totals(dict(zip(facts, map(int, values), strict=True))))
+            found[start, of].add(Totals(dict(zip(facts, map(int, values), strict=True))))
         for histogram in _histograms(question):
             places = _union(_places(question, piece, histogram, key, also) for piece in pieces)
             cursor.execute(places.text, places.values)
             for start, of, place, calls in cursor.fetchall():
-                found.setdefault((start, of), Totals()).add(Totals({}, {histogram.name: {place: calls}}))
+                found[start, of].add(Totals({}, {histogram.name: {place: int(calls)}}))
+    return found
 
 
 def _sums(question: Question, piece: Piece, facts: Sequence[str], key: OfColumn, also: OfColumn) -> Sql:

@@ -10,11 +10,11 @@ from decimal import Context, Decimal
 from typing import Final, NamedTuple
 
 from metrics.catalog import METRICS, Metric
-from metrics.formulas import ALWAYS, Sum, Totals
-from metrics.gather import Keep, gather, largest
+from metrics.formulas import ALWAYS, Columns, Sum, Totals, columns_of
+from metrics.gather import Keep, Strip, gather, gather_strips, largest
 from metrics.plan import WindowTooWideError, plan
 from metrics.readings import Breakdown, Comparison, Part, Reading, Series, Value
-from metrics.selection import Cell, Key, Question, labels, overflow, resolve
+from metrics.selection import Key, Question, labels, overflow, resolve
 from metrics.slices import Dimension, Slice
 from metrics.units import ENOUGH_EVENTS
 from metrics.watermark import complete_to, of_pieces
@@ -29,7 +29,8 @@ _NOTHING: Final = Totals()
 class _Grid(NamedTuple):
     """What all series of one answer share."""
 
-    starts: tuple[datetime, ...]
+    places: dict[datetime, int]
+    """The starts of the buckets and their places in the series."""
     step: timedelta
     complete_to: datetime
     now: datetime
@@ -82,19 +83,20 @@ def several_series(
     """
     asked = _asked(metrics)
     question = _question(asked, window, slice_, now=now, step=bucket, by=by)
-    cells: Mapping[Cell, Totals] = {}
+    strips: Mapping[Key, Sequence[Strip]] = {}
     complete = now
     keys: list[Key] = [0] if by is None else []
     if question is not None:
         pieces = plan(question)
         complete = of_pieces(slice_.project_id, pieces, window, now=now)
         keep = None if by is None else _top(question, asked[0], top)
-        cells = gather(question, pieces, keep)
+        strips = gather_strips(question, pieces, keep)
         keys = [0] if keep is None else [*keep.keys, *([None] if keep.others else [])]
     names: Mapping[Key, str] = {0: ""} if by is None else labels(slice_.project_id, by)
-    grid = _Grid(tuple(window.buckets(bucket)), bucket, complete, now)
+    grid = _Grid({start: place for place, start in enumerate(window.buckets(bucket))}, bucket, complete, now)
     return {
-        metric.key: tuple(_line(metric, names.get(key, str(key)), key, cells, grid) for key in keys) for metric in asked
+        metric.key: tuple(_line(metric, names.get(key, str(key)), strips.get(key, ()), grid) for key in keys)
+        for metric in asked
     }
 
 
@@ -203,47 +205,32 @@ def _rank(question: Question, order: Metric, top: int) -> Keep:
         return Keep(users[:top], others=len(users) > top)
     cells = gather(ranked, pieces)
     together = overflow(question.project_id, question.by)
-    keys = [
-        key for _, key in sorted(cells, key=lambda cell: _largest_first(order, cells[cell], cell)) if key != together
-    ]
-    return Keep(keys[:top], others=len(cells) > len(keys[:top]))
-
-
-def _largest_first(order: Metric, totals: Totals, cell: Cell) -> tuple[bool, Decimal, int]:
-    reading = _reading(order, totals, None)
-    key = cell[1]
-    assert isinstance(key, int)
-    return reading.value is None, -Decimal(reading.value or 0), key
+    values = dict(zip(cells, order.formula.values(columns_of(list(cells.values()))), strict=True))
+    largest_first = sorted(values, key=lambda cell: (values[cell] is None, -(values[cell] or 0), cell[1]))
+    keys = [key for _, key in largest_first if key != together][:top]
+    return Keep(keys, others=len(cells) > len(keys))
 
 
 def _readings(asked: Sequence[Metric], totals: Totals, complete: datetime) -> dict[str, Reading]:
-    return {metric.key: _reading(metric, totals, complete) for metric in asked}
+    cell = columns_of([totals])
+    return {metric.key: _reading(metric, cell, complete) for metric in asked}
 
 
-def _reading(metric: Metric, totals: Totals, complete: datetime | None) -> Reading:
-    return Reading(
-        metric.key, _value(metric, totals), metric.formula.sample(totals), complete, totals.sums.get("unpriced", 0)
-    )
+def _reading(metric: Metric, cell: Columns, complete: datetime) -> Reading:
+    (value,) = metric.formula.values(cell) if cell["requests"] != [0] else (metric.empty,)
+    return Reading(metric.key, value, metric.formula.samples(cell)[0], complete, cell["unpriced"][0])
 
 
-def _value(metric: Metric, totals: Totals) -> Value:
-    return metric.formula.value(totals) if totals.sums.get("requests") else metric.empty
-
-
-def _line(metric: Metric, name: str, key: Key, cells: Mapping[Cell, Totals], grid: _Grid) -> Series:
-    totals = [cells.get((start, key), _NOTHING) for start in grid.starts]
-    return Series(
-        metric.key,
-        name,
-        grid.starts,
-        grid.step,
-        # What has not happened yet is unknown, not zero.
-        tuple(
-            _value(metric, each) if start < grid.now else None for start, each in zip(grid.starts, totals, strict=True)
-        ),
-        tuple(metric.formula.sample(each) for each in totals),
-        grid.complete_to,
-    )
+def _line(metric: Metric, name: str, strips: Sequence[Strip], grid: _Grid) -> Series:
+    # What has not happened yet is unknown, not zero.
+    values: list[Value] = [metric.empty if start < grid.now else None for start in grid.places]
+    samples = [0] * len(values)
+    for starts, columns in strips:
+        cells = zip(starts, metric.formula.values(columns), metric.formula.samples(columns), strict=True)
+        for start, value, sample in cells:
+            place = grid.places[start]
+            values[place], samples[place] = value, sample
+    return Series(metric.key, name, tuple(grid.places), grid.step, tuple(values), tuple(samples), grid.complete_to)
 
 
 def _difference(value: Value, other: Value) -> Value:

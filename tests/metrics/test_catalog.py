@@ -4,7 +4,7 @@ import pytest
 
 from metrics.catalog import METRICS, Metric
 from metrics.facts import FACT_NAMES, HISTOGRAMS
-from metrics.formulas import Percentile, Ratio, Sum, Totals
+from metrics.formulas import Percentile, Ratio, Sum, Totals, columns_of
 from metrics.units import Unit
 
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
@@ -25,8 +25,9 @@ def test_a_percentile_is_one_that_is_stored(metric: Metric) -> None:
 @every_metric
 def test_a_sum_of_nothing_is_zero_and_everything_else_unknown(metric: Metric) -> None:
     assert metric.empty == (0 if isinstance(metric.formula, Sum) else None)
-    assert metric.formula.value(Totals()) == metric.empty
-    assert metric.formula.sample(Totals()) == 0
+    nothing = columns_of([Totals()])
+    assert metric.formula.values(nothing) == [metric.empty]
+    assert metric.formula.samples(nothing) == [0]
 
 
 @every_metric
@@ -52,6 +53,6 @@ def test_a_metric_is_described_in_sentences(metric: Metric) -> None:
 
 
 def test_success_and_error_rate_are_what_is_left_of_each_other() -> None:
-    totals = Totals({"requests": 10, "cancelled": 3, "errors": 2})
-    rates = [METRICS[key].formula.value(totals) for key in ("error_rate", "success_rate")]
+    cell = columns_of([Totals({"requests": 10, "cancelled": 3, "errors": 2})])
+    rates = [rate for key in ("error_rate", "success_rate") for rate in METRICS[key].formula.values(cell)]
     assert [str(rate) for rate in rates] == ["0.2857142857142857142857142857", "0.7142857142857142857142857143"]
