@@ -3,20 +3,23 @@
 Prompt types fix feature and mostly the model, users are skewed, one call in fifty fails, latencies are log-normal.
 """
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Final
 
 from django.db import connection
 
+from ingest import dimensions
 from ingest.histogram import UPPER_MS
 from ingest.partitions import ensure_days
 from ingest.vocabulary import DimensionKind
+from metrics.windows import Window
 from projects.models import Project
 
-PROMPT_TYPES = 20
-DAY = timedelta(days=1)
+PROMPT_TYPES: Final = 20
+FEATURES: Final = 7
+MODELS: Final = 4
 
-_FILL = """
+_FILL: Final = """
 INSERT INTO request_log (
   id, started_at, received_at, cost_nanousd, infra_nanousd, digest, project_id, price_id, environment_id, feature_id,
   prompt_type_id, prompt_version_id, model_id, requested_model_id, flags, duration_ms, ttft_ms, queue_ms, input_tokens,
@@ -25,14 +28,16 @@ INSERT INTO request_log (
 SELECT (lpad(to_hex(ms), 12, '0') || '7' || lpad(to_hex(n %% 4096), 3, '0') || '8' || substr(md5(n::text || ms), 1, 15))
          ::uuid,
        to_timestamp(ms / 1000.0), to_timestamp(ms / 1000.0 + 2), input * 3000 + output * 15000, 0, n, %(project)s, 1,
-       %(environment)s, 1000 + prompt_type / 3, 2000 + prompt_type, 3000 + n %% 2,
-       4000 + CASE WHEN random() < 0.9 THEN prompt_type %% 3 ELSE 3 END, 4000, 1, duration, duration / 4, 0, input,
-       output, 0, 0, 0, CASE WHEN failed THEN 2 ELSE 0 END, CASE WHEN failed THEN 1 + n %% 6 ELSE 0 END, 0, 1, 0,
+       %(environment)s, (%(features)s::int[])[1 + prompt_type / 3], (%(prompt_types)s::int[])[1 + prompt_type],
+       (%(versions)s::int[])[1 + n %% 2],
+       (%(models)s::int[])[CASE WHEN random() < 0.9 THEN 1 + prompt_type %% 3 ELSE 4 END], (%(models)s::int[])[1], 1,
+       duration, duration / 4, 0, input, output, 0, 0, 0,
+       CASE WHEN failed THEN 2 ELSE 0 END, CASE WHEN failed THEN 1 + n %% 6 ELSE 0 END, 0, 1, 0,
        width_bucket(duration - 1, %(upper)s::int[]), width_bucket(duration / 4 - 1, %(upper)s::int[]), 0,
        'user-' || floor(100000 * power(random(), 4)), 'session-' || n / 5
   FROM (SELECT n,
-               (extract(epoch FROM %(day)s::timestamptz) * 1000)::bigint + floor(86400000 * random())::bigint AS ms,
-               floor(%(prompt_types)s * random())::int AS prompt_type,
+               %(first_ms)s + floor(%(span_ms)s * random())::bigint AS ms,
+               floor(20 * random())::int AS prompt_type,
                (1200 * exp(0.8 * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())))::int + 2 AS duration,
                (800 * exp(random()))::int AS input, (200 * exp(random()))::int AS output, random() < 0.02 AS failed
           FROM generate_series(1, %(calls)s) AS n) AS call
@@ -40,34 +45,31 @@ SELECT (lpad(to_hex(ms), 12, '0') || '7' || lpad(to_hex(n %% 4096), 3, '0') || '
 """
 
 
-def fill(project: Project, *, first_day: datetime, days: int, calls: int) -> Iterator[datetime]:
-    """Store `calls` calls evenly over `days` days, yielding each day as it is done."""
-    starts = [first_day + day * DAY for day in range(days)]
-    ensure_days(start.date() for start in starts)
+def fill(project: Project, window: Window, calls: int) -> None:
+    """Store so many calls evenly over a window that does not reach beyond one day."""
+    ensure_days([window.start.date()])
+
+    def ids(kind: DimensionKind, word: str, count: int) -> list[int]:
+        names = [f"{word}-{number}" for number in range(count)]
+        found = dimensions.ids(project.pk, kind, names)
+        return [found[name] for name in names]
+
+    (environment,) = ids(DimensionKind.ENVIRONMENT, "environment", 1)
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0; SELECT setseed(0.42)")
         cursor.execute(
-            "INSERT INTO dim (id, project_id, kind, name) SELECT 1, %(project)s, %(environment)s, 'production'"
-            " UNION ALL SELECT 2000 + n, %(project)s, %(kind)s, 'prompt-' || n FROM generate_series(0, %(last)s) AS n"
-            " ON CONFLICT DO NOTHING",
+            _FILL,
             {
-                "project": project.id,
-                "environment": DimensionKind.ENVIRONMENT,
-                "kind": DimensionKind.PROMPT_TYPE,
-                "last": PROMPT_TYPES - 1,
+                "project": project.pk,
+                "environment": environment,
+                "features": ids(DimensionKind.FEATURE, "feature", FEATURES),
+                "prompt_types": ids(DimensionKind.PROMPT_TYPE, "prompt", PROMPT_TYPES),
+                "versions": ids(DimensionKind.PROMPT_VERSION, "version", 2),
+                "models": ids(DimensionKind.MODEL, "model", MODELS),
+                "first_ms": round(window.start.timestamp() * 1000),
+                "span_ms": window.duration // timedelta(milliseconds=1),
+                "calls": calls,
+                # The last bound is larger than an integer.
+                "upper": list(UPPER_MS[:-1]),
             },
         )
-        for start in starts:
-            cursor.execute(
-                _FILL,
-                {
-                    "project": project.id,
-                    "environment": 1,
-                    "day": start,
-                    "prompt_types": PROMPT_TYPES,
-                    "calls": calls // days,
-                    "upper": list(UPPER_MS[:-1]),
-                },
-            )
-            yield start
-        cursor.execute("ANALYZE request_log")
