@@ -33,7 +33,7 @@ def _firing(alert: Alert, told: dict[str, Any]) -> Words:
             Row("Threshold", f"{budget['percent']}{units.SPACE}%, {units.money(alert.limit)}"),
             Row("Period", _period(budget)),
             Row("Reached", when(alert.opened_at)),
-            *_unpriced(told),
+            *_estimated(told),
         ],
         contributors_title="Where it went",
         page=Row("Open the page", _page(alert, told)),
@@ -57,7 +57,7 @@ def _resolved(alert: Alert, told: dict[str, Any]) -> Words:
             Row("Threshold", f"{budget['percent']}{units.SPACE}%, {units.money(alert.limit)}"),
             Row("Period", _period(budget)),
             Row("Told", when(begun)),
-            *_unpriced(told),
+            *_estimated(told),
         ],
         page=Row("Open the page", _page(alert, alert.facts["firing"])),
         links=_edit(alert),
@@ -92,10 +92,14 @@ def _period(budget: dict[str, Any]) -> str:
     return f"{text} ({local:%H:%M} in {zone})"
 
 
-def _unpriced(told: dict[str, Any]) -> list[Row]:
+def _estimated(told: dict[str, Any]) -> list[Row]:
+    """What the amount holds for calls whose price is not known."""
     if told.get("unpriced", 0) == 0:
         return []
-    return [Row("Not in it", f"{units.count(told['unpriced'])} requests to models without a known price")]
+    estimate = units.money(number(told.get("estimated")))
+    requests = "request" if told["unpriced"] == 1 else "requests"
+    text = f"{estimate} of it, for {units.count(told['unpriced'])} {requests} without a known price"
+    return [Row("Estimated", text)]
 
 
 def _share(spent: int, amount: int) -> str:

@@ -83,7 +83,12 @@ def _last_words(alert: Alert, now: datetime) -> Facts | None:
         return None
     if status.complete_to is None or status.complete_to < period.end:
         return None
-    return {"value": str(status.spent_nanousd), "unpriced": status.unpriced, "requests": str(status.requests)}
+    return {
+        "value": str(status.counted_nanousd),
+        "unpriced": status.unpriced,
+        "estimated": str(status.estimated_nanousd),
+        "requests": str(status.requests),
+    }
 
 
 def _time(text: str) -> datetime:

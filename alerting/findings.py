@@ -10,7 +10,7 @@ and an episode outlives the rule or budget it was about. The layout, read by mai
     budget        {name, percent, amount, period, zone, label, start, end}                (nano-dollars)
     firing, resolved
                   {at, start, end, value, why}; firing also, unless the reading failed,
-                  {sample, before, requests, errors, unpriced, contributors}
+                  {sample, before, requests, errors, unpriced, estimated, contributors}
     contributors  [{dimension, name, metric, value, share}]
 """
 

@@ -46,9 +46,9 @@ def look_at(threshold: Threshold, status: BudgetStatus, *, clock: datetime, now:
     """Judge a threshold against the measured period. `clock` is the end of the data the judgement may rest on."""
     budget = threshold.budget
     limit = Fraction(status.amount_nanousd * threshold.percent, 100)
-    spent, amount = units.money(status.spent_nanousd), units.money(status.amount_nanousd)
+    spent, amount = units.money(status.counted_nanousd), units.money(status.amount_nanousd)
     window = Window(status.period.start, min(clock, status.period.end))
-    stored_limit, value = stored(limit), stored(status.spent_nanousd)
+    stored_limit, value = stored(limit), stored(status.counted_nanousd)
     assert stored_limit is not None
     return Finding(
         project_id=budget.project_id,
@@ -80,6 +80,7 @@ def context(budget: Budget, status: BudgetStatus, window: Window, *, now: dateti
         "sample": status.requests,
         "requests": str(status.requests),
         "unpriced": status.unpriced,
+        "estimated": str(status.estimated_nanousd),
         "contributors": contributors(METRIC, window, slice_, now=now),
     }
 

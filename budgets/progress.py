@@ -22,11 +22,11 @@ def word(budget: Budget, status: BudgetStatus) -> str:
 
 def sentence(status: BudgetStatus) -> str:
     """$41.20 of $500, and what the sum does not know."""
-    text = f"{units.money(status.spent_nanousd)} of {units.money(status.amount_nanousd)}"
-    if status.unpriced > 0:
-        calls = "call" if status.unpriced == 1 else "calls"
-        text += f", and {units.count(status.unpriced)} {calls} without a known price"
-    return text
+    text = f"{units.money(status.counted_nanousd)} of {units.money(status.amount_nanousd)}"
+    if status.unpriced == 0:
+        return text
+    calls = f"{units.count(status.unpriced)} {'call' if status.unpriced == 1 else 'calls'} without a known price"
+    return f"{text}, of it about {units.money(status.estimated_nanousd)} for {calls}"
 
 
 def bar(status: BudgetStatus) -> SafeString:

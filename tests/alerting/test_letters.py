@@ -182,6 +182,7 @@ def alert_about_money(project: Project, **told: object) -> tuple[Alert, Notifica
         "value": "412500000000",
         "why": "",
         "unpriced": 12,
+        "estimated": "3200000000",
         "contributors": [
             {
                 "dimension": "model",
@@ -247,7 +248,7 @@ def test_a_budget_letter_says_how_much_is_gone_and_when_it_will_be_all(project: 
         "Threshold  80 %, $400.00\n"
         "Period     November 2026, to 30 Nov 2026 23:00 UTC (00:00 in Europe/Berlin)\n"
         "Reached    22 Nov 2026 12:00 UTC\n"
-        "Not in it  12 requests to models without a known price\n"
+        "Estimated  $3.20 of it, for 12 requests without a known price\n"
         "Where      Demo · all environments · chat\n"
         "\n"
         "Where it went\n"

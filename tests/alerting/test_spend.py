@@ -85,6 +85,7 @@ def test_the_end_of_the_period_ends_what_was_told_once_and_with_the_final_sum(pr
         "value": str(90 * CALL),
         "why": "The period is over.",
         "unpriced": 0,
+        "estimated": "0",
         "requests": "90",
     }
 
@@ -217,8 +218,11 @@ def test_the_largest_parts_and_what_has_no_price_are_remembered(project: Project
     spend(project, hour(9), 30, feature="search")
     spend(project, hour(9), 3, model="mystery-1", model_requested="mystery-1")
     judge(hour(9.1))
-    told = Alert.objects.get().facts["firing"]
+    told = Alert.objects.get(facts__budget__percent=80).facts["firing"]
     assert told["unpriced"] == 3
+    # Of a family nobody knows: 300 tokens in and 60 out at the dearest price of all.
+    assert int(told["estimated"]) > 3 * CALL
+    assert int(told["value"]) == 90 * CALL + int(told["estimated"])
     assert told["requests"] == "93"
     assert told["contributors"] == [
         {"dimension": "feature", "name": "inbox", "metric": "spend", "value": str(60 * CALL), "share": "0.666667"},

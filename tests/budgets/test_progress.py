@@ -12,9 +12,9 @@ DOLLAR = 1_000_000_000
 DAY = Period(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
 
 
-def used(dollars: int, unpriced: int = 0) -> BudgetStatus:
-    """So much of $100."""
-    return BudgetStatus(dollars * DOLLAR, 100 * DOLLAR, DAY, DAY.start, requests=1, unpriced=unpriced)
+def used(dollars: int, unpriced: int = 0, estimated: int = 0) -> BudgetStatus:
+    """So many dollars of $100, and an estimate in nano-dollars."""
+    return BudgetStatus(dollars * DOLLAR, estimated, 100 * DOLLAR, DAY, DAY.start, requests=1, unpriced=unpriced)
 
 
 @pytest.mark.django_db
@@ -33,15 +33,20 @@ def test_a_paused_budget_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unpriced", "sentence"),
+    ("unpriced", "estimated", "sentence"),
     [
-        (0, "$41.00 of $100.00"),
-        (1, "$41.00 of $100.00, and 1 call without a known price"),
-        (1200, "$41.00 of $100.00, and 1,200 calls without a known price"),
+        (0, 0, "$41.00 of $100.00"),
+        (1, 20_000_000, "$41.02 of $100.00, of it about $0.02 for 1 call without a known price"),
+        (1200, 3 * DOLLAR, "$44.00 of $100.00, of it about $3.00 for 1,200 calls without a known price"),
     ],
 )
-def test_the_sentence_says_what_the_sum_does_not_know(unpriced: int, sentence: str) -> None:
-    assert progress.sentence(used(41, unpriced)) == sentence
+def test_the_sentence_says_what_is_not_known_exactly(unpriced: int, estimated: int, sentence: str) -> None:
+    assert progress.sentence(used(41, unpriced, estimated)) == sentence
+
+
+def test_an_estimate_counts_against_the_amount() -> None:
+    assert not used(99).reached(100)
+    assert used(99, unpriced=1, estimated=DOLLAR).reached(100)
 
 
 @pytest.mark.parametrize(("dollars", "filled"), [(0, 0), (50, 60), (100, 120), (900, 120)])
