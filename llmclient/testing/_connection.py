@@ -14,7 +14,8 @@ import h11
 from llmclient.testing._answers import Break
 from llmclient.testing._messages import PING
 from llmclient.testing._requests import Request
-from llmclient.testing._service import Response, parse_body
+from llmclient.testing._routes import parse_body
+from llmclient.testing._service import Response
 
 MAX_BODY: Final = 32 * 1024 * 1024
 READ_SIZE: Final = 64 * 1024

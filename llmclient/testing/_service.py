@@ -1,6 +1,5 @@
 """The API behind the socket: what a request is answered, without any I/O."""
 
-import json
 import math
 import random
 from collections import OrderedDict
@@ -13,16 +12,12 @@ from llmclient.testing import _messages
 from llmclient.testing._answers import Answer, Break, Failure, HangUp, Reply, fail
 from llmclient.testing._buckets import Limits, Pool, group_of
 from llmclient.testing._messages import Piece
-from llmclient.testing._requests import Request, read_plan
+from llmclient.testing._requests import Plan, Request, read_plan
+from llmclient.testing._routes import models, refusal
 from llmclient.testing._words import sentences
 
 Script = Sequence[Answer] | Callable[[Request], Answer | None]
 
-MODELS: Final = {
-    "claude-opus-5-5": "Claude Opus 5.5",
-    "claude-sonnet-5-5": "Claude Sonnet 5.5",
-    "claude-haiku-5-5": "Claude Haiku 5.5",
-}
 ORGANIZATION: Final = "0fa4e000-0000-4000-8000-000000000000"
 # A plan whose client gave up leaves its attempt count behind; only so many are kept.
 PLANS_KEPT: Final = 10_000
@@ -69,15 +64,15 @@ class Service:
         self._count += 1
         request = replace(request, number=self._count)
         request_id = f"req_{random.Random(f'{self._seed}:{self._count}').getrandbits(96):024x}"  # noqa: S311  no secret
-        refused = _refusal(request)
+        refused = refusal(request)
         if refused is not None:
             return request, self._failure(refused, request_id, request)
         if request.method == "GET":
-            return request, self._json(200, _models(request.path), request_id, [])
-        if request.path == "/v1/messages/count_tokens":
-            return request, self._json(200, {"input_tokens": self._counted(request)}, request_id, [])
+            return request, self._json(200, models(request.path), request_id, [])
         try:
             plan = read_plan(request.headers)
+            if request.path.endswith("/count_tokens"):
+                return request, self._json(200, {"input_tokens": _counted(request, plan)}, request_id, [])
             if plan is not None and plan.id:
                 request = replace(request, attempt=self._next_attempt(plan.id))
                 request_id = f"{plan.request_id}_{request.attempt}"
@@ -105,11 +100,6 @@ class Service:
         tokens = min(wanted, limit)
         text = sentences(dice, round(tokens * _messages.CHARS_PER_TOKEN))
         return Reply(text, output_tokens=tokens, stop_reason="max_tokens" if wanted > limit else "end_turn")
-
-    def _counted(self, request: Request) -> int:
-        plan = read_plan(request.headers)
-        told = plan.reply.get("input_tokens") if plan else None
-        return int(told) if told is not None else _messages.input_tokens(request.body or {})
 
     def _answer(self, answer: Answer, request: Request, request_id: str) -> Response:
         if isinstance(answer, Failure):
@@ -194,62 +184,10 @@ class Service:
         return Response(status, lines, [Piece(due, data)])
 
 
+def _counted(request: Request, plan: Plan | None) -> int:
+    told = plan.reply.get("input_tokens") if plan is not None else None
+    return int(told) if told is not None else _messages.input_tokens(request.body or {})
+
+
 def _message_id(request_id: str) -> str:
     return request_id.replace("req_", "msg_", 1)
-
-
-def _refusal(request: Request) -> Failure | None:
-    """Why a request is not worth an answer, in the order the API checks."""
-    key = request.headers.get("authorization", "").removeprefix("Bearer").strip() or request.headers.get("x-api-key")
-    if not key:
-        return fail(401, message="x-api-key header is required")
-    known = request.path in ("/v1/messages", "/v1/messages/count_tokens") and request.method == "POST"
-    if request.method == "GET" and (request.path == "/v1/models" or request.path.startswith("/v1/models/")):
-        name = request.path.removeprefix("/v1/models").strip("/")
-        return None if not name or name in MODELS else fail(404, message=f"model: {name}")
-    if not known:
-        return fail(404, message=f"{request.method} {request.path} is not part of the fake")
-    return _invalid(request.body, counting=request.path.endswith("count_tokens"))
-
-
-def _invalid(body: Mapping[str, Any] | None, *, counting: bool) -> Failure | None:
-    if body is None:
-        return fail(400, message="The request body is not valid JSON")
-    for name in ("model", "messages") if counting else ("model", "messages", "max_tokens"):
-        if name not in body:
-            return fail(400, message=f"{name}: Field required")
-    for name in ("temperature", "top_p", "top_k"):
-        if name in body:
-            return fail(400, message=f"{name}: Extra inputs are not permitted")
-    if not str(body["model"]).startswith("claude-"):
-        return fail(404, message=f"model: {body['model']}")
-    return None
-
-
-def _models(path: str) -> dict[str, Any]:
-    name = path.removeprefix("/v1/models").strip("/")
-    if name:
-        return _model(name)
-    data = [_model(model) for model in MODELS]
-    return {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {
-        "type": "model",
-        "id": name,
-        "display_name": MODELS[name],
-        "created_at": "2026-09-01T00:00:00Z",
-        "lifecycle": "active",
-        "max_input_tokens": 1_000_000,
-        "max_tokens": 128_000,
-    }
-
-
-def parse_body(raw: bytes) -> Mapping[str, Any] | None:
-    """The JSON object in a request's body, or None when there is none."""
-    try:
-        body = json.loads(raw)
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None

@@ -421,3 +421,12 @@ def test_a_taken_port_is_told_in_one_line() -> None:
 def test_a_taken_port_is_an_os_error_in_process() -> None:
     with FakeAnthropic() as fake, pytest.raises(OSError, match="in use"):
         FakeAnthropic(port=int(fake.url.rsplit(":", 1)[1])).start()
+
+
+def test_tokens_are_counted_as_the_header_says(serve: Serve) -> None:
+    with sdk(serve()) as client:
+        ask_for = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+        counted = client.messages.count_tokens(**ask_for, extra_headers={"x-fake-usage": "374,44"})  # type: ignore[arg-type]
+        assert counted.input_tokens == 374
+        with pytest.raises(anthropic.BadRequestError, match="x-fake header is not understood"):
+            client.messages.count_tokens(**ask_for, extra_headers={"x-fake-usage": "many"})  # type: ignore[arg-type]
