@@ -31,8 +31,11 @@ def ready(data_dir: Path) -> Iterator[None]:
 
 def check(url: str) -> None:
     """That the user's server can be reached and is new enough."""
-    with psycopg.connect(url, connect_timeout=10) as connection:
-        version = connection.info.server_version
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            version = connection.info.server_version
+    except psycopg.ProgrammingError:
+        raise PostgresError("DATABASE_URL is not an address like postgres://user:password@host:5432/name.") from None
     if version < OLDEST * 10_000:
         raise PostgresError(
             f"The server in DATABASE_URL is PostgreSQL {version // 10_000}; LLM Vitals needs {OLDEST} or newer."

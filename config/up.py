@@ -9,6 +9,7 @@ import errno
 import fcntl
 import json
 import logging
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,12 +19,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from config import children, database, postgres, postgres_process, processes, settings
+from config.complaints import one_line
 from config.postgres_cluster import PostgresError, data_of
 from config.processes import StopRequest, Tree
 
 log = logging.getLogger(__name__)
 
 POSTGRES = settings.VITALS_HOME / "postgres"
+LOOK_EVERY = 1.0  # seconds between two looks at PostgreSQL
+RETRY_EVERY = 5.0  # seconds between two tries to start it when it cannot
 HISTORY_DONE = settings.VITALS_HOME / "demo-history"
 
 
@@ -67,6 +71,8 @@ def _serve(tree: Tree, stop: StopRequest, host: str, port: int, *, demo: bool) -
     look = _looker(tree, stop)
     tree.add(children.web(environment, host, port))
     _wait(stop, look, lambda: _answers(host, port), lambda: _web_works(tree))
+    # Ticks of an earlier run are worthless, and the names of the files are ordered only since the last boot.
+    shutil.rmtree(settings.VITALS_HOME / "broker", ignore_errors=True)
     tree.add(children.worker(environment))
     tree.add(children.beat(environment))
     if demo and not HISTORY_DONE.exists():
@@ -117,14 +123,24 @@ def _looker(tree: Tree, stop: StopRequest) -> Callable[[], None]:
     def look() -> None:
         nonlocal next_look
         if not database.given_url() and time.monotonic() >= next_look:
-            if postgres_process.live(data_of(POSTGRES)) is None:
-                log.warning("PostgreSQL ended; starting it again")
-                with stop.interrupting():
-                    postgres.revive(POSTGRES)
-            next_look = time.monotonic() + 1.0
+            next_look = time.monotonic() + (LOOK_EVERY if _postgres_lives(stop) else RETRY_EVERY)
         tree.look()
 
     return look
+
+
+def _postgres_lives(stop: StopRequest) -> bool:
+    """Start it again when it died. A reason that a person can mend (a full disk) is told, and then tried again."""
+    if postgres_process.live(data_of(POSTGRES)) is not None:
+        return True
+    log.warning("PostgreSQL ended; starting it again")
+    try:
+        with stop.interrupting():
+            postgres.revive(POSTGRES)
+    except (PostgresError, OSError) as error:
+        log.warning("%s", one_line(error))
+        return False
+    return True
 
 
 def _wait(stop: StopRequest, look: Callable[[], None], *done: Callable[[], bool]) -> None:

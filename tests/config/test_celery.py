@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -29,7 +30,8 @@ def database_url() -> str:
     """The test database, as the processes under test must be told it."""
     is_at = connection.settings_dict
     host = is_at["HOST"] or is_at["OPTIONS"].get("host", "")
-    return f"postgres://{is_at['USER']}@/{is_at['NAME']}?host={host}&port={is_at['PORT'] or 5432}"
+    login = f"{quote(is_at['USER'])}:{quote(is_at['PASSWORD'] or '')}"
+    return f"postgres://{login}@/{is_at['NAME']}?host={host}&port={is_at['PORT'] or 5432}"
 
 
 @contextmanager

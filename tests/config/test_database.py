@@ -47,6 +47,12 @@ def test_a_server_older_than_15_is_refused_in_one_line(old_server: str) -> None:
     assert str(caught.value) == "The server in DATABASE_URL is PostgreSQL 14; LLM Vitals needs 15 or newer."
 
 
+@pytest.mark.parametrize("url", ["mysql://me@127.0.0.1/x", "just words", "postgres://127.0.0.1/x?colour=blue"])
+def test_an_address_that_is_none_is_told_so(url: str) -> None:
+    with pytest.raises(PostgresError, match=r"^DATABASE_URL is not an address like postgres://"):
+        database.check(url)
+
+
 def test_a_server_that_is_not_there_is_noticed() -> None:
     with pytest.raises(psycopg.OperationalError, match="Connection refused"):
         database.check(f"postgres://nobody@127.0.0.1:{free_port()}/none")

@@ -162,6 +162,17 @@ def test_whatever_is_killed_comes_back(installed: Path) -> None:
         eventually(lambda: serves(installed / "postgres"))
 
 
+def test_a_database_that_cannot_start_is_tried_again_until_a_person_mends_it(installed: Path) -> None:
+    own = installed / "postgres" / "local.conf"
+    with up(installed) as product:
+        own.write_text("shared_buffers = 'many'\n")
+        os.kill(product.members()["postmaster"], signal.SIGKILL)
+        eventually(lambda: "PostgreSQL cannot start" in product.told())
+        own.write_text("")
+        eventually(lambda: serves(installed / "postgres"))
+        assert product.answers()
+
+
 def test_the_jobs_go_on_after_the_worker_was_killed(installed: Path) -> None:
     runs = "SELECT coalesce(sum(fence), 0) FROM config_job"
     with up(installed) as product:
