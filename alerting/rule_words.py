@@ -91,7 +91,7 @@ def _impact(metric: Metric, told: dict[str, Any], rule: dict[str, Any]) -> str:
         return f"Every twentieth answer took longer than {value} {during}."
     if metric.key == "spend":
         return f"{value} was spent {during}, on {units.count(requests)} requests."
-    return f"{metric.label} was {value} {during}."
+    return f"{metric.label}: {value} {during}."
 
 
 def _limit(metric: Metric, rule: dict[str, Any]) -> str:
