@@ -9,43 +9,50 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.wire import Event
+from ingest.wire import Attempt, ErrorInfo, Event
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
+class _Detail(msgspec.Struct, omit_defaults=True):
+    """The keys, in the order they are written; what is None is not."""
+
+    app: str | None = None
+    release: str | None = None
+    sdk: str | None = None
+    params: dict[str, Any] | None = None
+    tags: dict[str, str] | None = None
+    usage: dict[str, Any] | None = None
+    attempts: tuple[Attempt, ...] = ()
+    operation: str = "messages"
+    ttft_text_ms: int | None = None
+    stop_category: str | None = None
+    error: dict[str, str | None] | None = None
+    fallback_from: str | None = None
+    redactions: dict[str, int] | None = None
+
+
 def encode(event: Event) -> bytes | None:
     """The JSON text, or None when there is nothing to keep."""
-    detail: dict[str, Any] = {}
-    if event.app is not None:
-        detail["app"] = event.app
-    if event.release is not None:
-        detail["release"] = event.release
-    if event.sdk is not None:
-        detail["sdk"] = event.sdk
-    if event.params:
-        detail["params"] = event.params
-    if event.tags:
-        detail["tags"] = event.tags
-    if event.usage is not None and event.usage.extra is not None:
-        detail["usage"] = event.usage.extra
-    if event.attempts and (len(event.attempts) > 1 or event.error is not None):
-        detail["attempts"] = event.attempts
-    _add_rare(detail, event)
-    return _encode(detail) if detail else None
+    usage, error, content, attempts = event.usage, event.error, event.content, event.attempts
+    detail = _Detail(
+        event.app,
+        event.release,
+        event.sdk,
+        event.params or None,
+        event.tags or None,
+        None if usage is None else usage.extra,
+        attempts if error is not None or len(attempts) > 1 else (),
+        event.operation,
+        event.ttft_text_ms,
+        event.stop_category,
+        None if error is None or (error.type is None and error.code is None) else _named(error),
+        event.fallback_from,
+        None if content is None else content.redactions or None,
+    )
+    text = _encode(detail)
+    return None if text == b"{}" else text
 
 
-def _add_rare(detail: dict[str, Any], event: Event) -> None:
-    if event.operation != "messages":
-        detail["operation"] = event.operation
-    if event.ttft_text_ms is not None:
-        detail["ttft_text_ms"] = event.ttft_text_ms
-    if event.stop_category is not None:
-        detail["stop_category"] = event.stop_category
-    if event.fallback_from is not None:
-        detail["fallback_from"] = event.fallback_from
-    error = event.error
-    if error is not None and (error.type is not None or error.code is not None):
-        detail["error"] = {"type": error.type, "code": error.code}
-    if event.content is not None and event.content.redactions:
-        detail["redactions"] = event.content.redactions
+def _named(error: ErrorInfo) -> dict[str, str | None]:
+    return {"type": error.type, "code": error.code}

@@ -4,7 +4,7 @@ Pure. The traps of the usage object are listed in docs/prices.md.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -23,6 +23,29 @@ _TOKENS: Final = (
 
 # The provider's top-level counts leave these iterations out; the others are already in them.
 _UNCOUNTED_ITERATIONS: Final = ("compaction", "advisor_message")
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
+
+
+class _Split(msgspec.Struct, frozen=True, gc=False):
+    ephemeral_5m_input_tokens: _Count | None = None
+    ephemeral_1h_input_tokens: _Count | None = None
+
+
+class _Plain(msgspec.Struct, frozen=True, gc=False):
+    """The everyday usage object, for the decoder's own types: this is read for every call."""
+
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    cache_creation_input_tokens: _Count | None = None
+    cache_creation: _Split | None = None
+    server_tool_use: Any = None
+    iterations: Any = None
+    service_tier: Any = None
+    speed: Any = None
+    inference_geo: Any = None
 
 
 class UsageError(ValueError):
@@ -72,6 +95,33 @@ def read_usage(raw: Mapping[str, Any]) -> Usage:
     Streamed usage must be merged by the client before (the counts are cumulative). Thinking tokens are part of
     `output_tokens` already and are not added.
     """
+    try:
+        plain = msgspec.convert(raw, _Plain)
+    except msgspec.ValidationError:
+        return _read_any(raw)
+    if plain.iterations is not None or plain.server_tool_use is not None:
+        return _read_any(raw)
+    split = plain.cache_creation
+    short = long = 0
+    if split is not None:
+        short, long = split.ephemeral_5m_input_tokens or 0, split.ephemeral_1h_input_tokens or 0
+    tier = plain.service_tier
+    return Usage(
+        plain.input_tokens or 0,
+        plain.output_tokens or 0,
+        plain.cache_read_input_tokens or 0,
+        max(short, (plain.cache_creation_input_tokens or 0) - long),
+        long,
+        0,
+        tier == "batch",
+        plain.speed == "fast",
+        plain.inference_geo == "us",
+        tier == "priority",
+    )
+
+
+def _read_any(raw: Mapping[str, Any]) -> Usage:
+    """The same key by key, for what is unusual and for naming what is wrong."""
     tools = raw.get("server_tool_use")
     batch, priority = raw.get("service_tier") == "batch", raw.get("service_tier") == "priority"
     write_5m, write_1h = _cache_writes(raw)
