@@ -119,7 +119,8 @@ def _rollups(question: Question) -> list[Table]:
             Table("user_month", Grain.DAY, end=_month_at(today, after=False)),
             Table("user_day", Grain.DAY, _DAY, end=today),
         ]
-    if len(cut_by) <= 1 and facet_of("".join(cut_by)):
+    # In the facets environment 0 is all of them together, so those cannot tell who named none.
+    if len(cut_by) <= 1 and facet_of("".join(cut_by)) and question.filters.get("environment") != 0:
         hours_from = kept_from("facet_hour", now)
         return [
             Table("cube_day", Grain.DAY, _DAY, end=hours_from),

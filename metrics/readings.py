@@ -23,7 +23,7 @@ class Reading:
     complete_to: datetime | None
     """Every call received before this time is in the value; None when nothing was read."""
     unpriced: int
-    """Calls whose model has no known price; they are in no sum of money."""
+    """Calls whose cost is unknown; they are in no sum of money."""
 
 
 @dataclass(frozen=True, slots=True)

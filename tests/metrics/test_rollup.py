@@ -18,9 +18,10 @@ from django.db import connection, connections, transaction
 
 from ingest.histogram import bucket_of, middle_of, quantile
 from ingest.vocabulary import Grain
-from metrics import marks, rollup
+from metrics import marks, queries, rollup
 from metrics.marks import Dirty
 from metrics.rollup import rebuild, roll_up_hours, roll_up_minutes
+from metrics.slices import NONE, Slice
 from metrics.windows import Window
 from tests import factories
 from tests.factories import NOW
@@ -29,6 +30,8 @@ from tests.metrics.world import DAY, HOUR, MIDNIGHT, settle
 
 pytestmark = [pytest.mark.storage]
 MINUTE = timedelta(minutes=1)
+# Other databases of the same server have locks of their own.
+_LOCKS = "SELECT 1 FROM pg_locks WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
 @pytest.mark.django_db
@@ -113,6 +116,11 @@ def test_a_call_without_an_environment_is_counted_once() -> None:
     factories.stored(owner, environment="")
     settle()
     assert rollups.rows("SELECT environment_id, requests FROM facet_hour WHERE facet = 0") == [(0, 1)]
+    factories.stored(owner, environment="staging")
+    settle()
+    for environment, requests in (("", 2), (NONE, 1), ("staging", 1)):
+        asked = Slice(owner.pk, environment=environment)
+        assert queries.value("requests", Window.last(5, NOW + MINUTE), asked, now=NOW + MINUTE).value == requests
 
 
 @pytest.mark.django_db
@@ -296,7 +304,7 @@ def test_a_roller_killed_before_its_commit_leaves_everything_to_be_done_again(ta
         killed.wait()
         release()
     # Its server process ends the statement it is in, finds nobody there, and rolls back.
-    _until(lambda: not rollups.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"))
+    _until(lambda: not rollups.rows(f"{_LOCKS} AND locktype = 'advisory'"))
     assert rollups.marks() != []
     settle()
     assert rollups.marks() == []
@@ -362,7 +370,7 @@ def _locked(table: str) -> Iterator[Callable[[], None]]:
 
 
 def _waiting_for(table: str) -> bool:
-    return bool(rollups.rows("SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted LIMIT 1", table))
+    return bool(rollups.rows(f"{_LOCKS} AND relation = %s::regclass AND NOT granted", table))
 
 
 def _until(happened: Callable[[], bool]) -> None:

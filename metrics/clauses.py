@@ -1,0 +1,149 @@
+# ruff: noqa: S608 — tables, columns and expressions come from declarations in this package, values are parameters
+"""Clauses: a question put into SQL for one piece of its plan."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from ingest.partitions import lower_bound
+from metrics.facets import CUBE_DIMENSIONS, facet_of
+from metrics.facts import FACTS, Histogram
+from metrics.plan import CALLS, Piece
+from metrics.selection import Question
+
+_COLUMNS: Final = {**CUBE_DIMENSIONS, "user_id": "user_id"}
+_DATED: Final = frozenset({"user_day", "user_month"})
+_ALMOST_A_MILLISECOND: Final = timedelta(microseconds=999)
+# A breakdown by these is about the calls that have one.
+_ONLY_WITH: Final = {"error": "error <> 0", "user_id": "user_id IS NOT NULL", "environment": "environment_id <> 0"}
+
+
+class Sql(NamedTuple):
+    """A part of a statement, with its values in the order of its placeholders."""
+
+    text: str
+    values: tuple[Any, ...] = ()
+
+
+# From the column that holds the key to an expression over it.
+OfColumn = Callable[[str], Sql]
+
+
+def everything(_: str) -> Sql:
+    """Put no condition on the key."""
+    return Sql("TRUE")
+
+
+def sums(question: Question, piece: Piece, facts: Sequence[str], key: OfColumn, also: OfColumn) -> Sql:
+    """Select start, key and the sums of some facts of one piece."""
+    of_calls = {fact.name: fact.of_calls for fact in FACTS}
+    selected = ", ".join(
+        f"{of_calls[name]} AS {name}" if piece.table is CALLS else f"sum({name}) AS {name}" for name in facts
+    )
+    return _grouped(question, piece, selected, key, also)
+
+
+def places(question: Question, piece: Piece, histogram: Histogram, key: OfColumn, also: OfColumn) -> Sql:
+    """Select start, key, place in a histogram and the calls there, of one piece."""
+    if piece.table is CALLS:
+        place, calls, source = histogram.of_call, "count(*)", ""
+        also = _and(also, f"{histogram.of_call} IS NOT NULL")
+    else:
+        place, calls = "place", "sum(calls)"
+        source = f", unnest({histogram.name}_buckets, {histogram.name}_counts) AS counted (place, calls)"
+    return _grouped(question, piece, f"{calls} AS calls", key, also, place=f", {place} AS place", source=source)
+
+
+def _and(also: OfColumn, condition: str) -> OfColumn:
+    def both(column: str) -> Sql:
+        text, values = also(column)
+        return Sql(f"{text} AND {condition}", values)
+
+    return both
+
+
+def _grouped(
+    question: Question, piece: Piece, values: str, key: OfColumn, also: OfColumn, *, place: str = "", source: str = ""
+) -> Sql:
+    of_key = column(question, piece)
+    start, of, rows = _start(question, piece), key(of_key), where(question, piece, also(of_key))
+    groups = "1, 2, 3" if place else "1, 2"
+    return Sql(
+        f"SELECT {start.text} AS start, {of.text} AS key{place}, {values}"
+        f" FROM {piece.table.name}{source} {rows.text} GROUP BY {groups}",
+        (*start.values, *of.values, *rows.values),
+    )
+
+
+def union(selects: Iterable[Sql]) -> Sql:
+    """Put selects of the same columns one after the other."""
+    listed = list(selects)
+    return Sql(
+        " UNION ALL ".join(select.text for select in listed), tuple(value for each in listed for value in each.values)
+    )
+
+
+def _start(question: Question, piece: Piece) -> Sql:
+    if question.step is None:
+        return Sql("NULL::timestamptz")
+    return Sql(f"date_bin(%s, {_time(piece)}, 'epoch')", (question.step,))
+
+
+def _time(piece: Piece) -> str:
+    if piece.table is CALLS:
+        return "started_at"
+    return "bucket::timestamp AT TIME ZONE 'UTC'" if piece.table.name in _DATED else "bucket"
+
+
+def column(question: Question, piece: Piece) -> str:
+    """Return the column that holds the key the question cuts by."""
+    if question.by is None:
+        return "0"
+    if piece.table.name.startswith("facet_"):
+        return "environment_id" if question.by == "environment" else "key"
+    return _COLUMNS[question.by]
+
+
+def where(question: Question, piece: Piece, also: Sql) -> Sql:
+    """Return the condition on the rows of a piece: the project, the time, the filters, and one more."""
+    window = piece.window
+    conditions = [Sql("project_id = %s", (question.project_id,))]
+    if piece.table is CALLS:
+        # The ids bound the scan, the times cut it exactly: ids know whole milliseconds only.
+        bounds = lower_bound(window.start), lower_bound(window.end + _ALMOST_A_MILLISECOND)
+        conditions += [Sql("id >= %s AND id < %s", bounds)]
+        conditions += [Sql("started_at >= %s AND started_at < %s", (window.start, window.end))]
+    elif piece.table.name in _DATED:
+        conditions += [Sql("bucket >= %s AND bucket < %s", (window.start.date(), window.end.date()))]
+    else:
+        conditions += [Sql("bucket >= %s AND bucket < %s", (window.start, window.end))]
+    conditions += _of_facet(question) if piece.table.name.startswith("facet_") else _of_columns(question)
+    conditions.append(also)
+    return Sql(
+        "WHERE " + " AND ".join(condition.text for condition in conditions),
+        tuple(value for condition in conditions for value in condition.values),
+    )
+
+
+def _of_facet(question: Question) -> list[Sql]:
+    (dimension,) = (question.dimensions - {"environment"}) or {""}
+    facet = facet_of(dimension)
+    assert facet is not None, dimension  # the plan chose facets because there is one
+    environment = question.filters.get("environment", 0)
+    conditions = [Sql("facet = %s", (facet.number,))]
+    if question.by == "environment" and environment == 0:
+        conditions.append(Sql("environment_id <> 0"))
+    else:
+        conditions.append(Sql("environment_id = %s", (environment,)))
+    if dimension in question.filters:
+        conditions.append(Sql("key = %s", (question.filters[dimension],)))
+    if question.by == "error":
+        conditions.append(Sql("key <> 0"))
+    return conditions
+
+
+def _of_columns(question: Question) -> list[Sql]:
+    conditions = [Sql(f"{_COLUMNS[dimension]} = %s", (key,)) for dimension, key in question.filters.items()]
+    if question.by in _ONLY_WITH:
+        conditions.append(Sql(_ONLY_WITH[question.by]))
+    return conditions
