@@ -36,6 +36,14 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "threshold", "for_minutes", "minimum_sample", "no_data", "recovery_threshold", "keep_firing_minutes",
             "recipients",
         )  # fmt: skip
+        labels: ClassVar = {
+            "window_minutes": "Over the last minutes",
+            "direction": "The value",
+            "for_minutes": "For at least minutes",
+            "minimum_sample": "Minimum of requests",
+            "no_data": "With too few requests",
+            "keep_firing_minutes": "For at least minutes",
+        }
         help_texts: ClassVar = {
             "name": "What people call it; mails name it.",
             "threshold": "In the unit of the metric: percent for rates, milliseconds for latencies, dollars for spend.",
@@ -44,7 +52,7 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "feature": "As the application names it. Empty: the whole project.",
             "window_minutes": "The value is taken over this many minutes, again every minute.",
             "minimum_sample": "With fewer requests in the window a rate or a latency says nothing. Sums need none.",
-            "no_data": "What a window with too few requests means.",
+            "no_data": "What a window below the minimum means.",
             "recipients": "Who is told. Nobody chosen: everybody on the project's list of recipients.",
         }
 
@@ -74,11 +82,23 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("recipients", f"{strangers[0].email} belongs to another project.")
 
 
+class MetricFilter(admin.SimpleListFilter):
+    title = "metric"
+    parameter_name = "metric"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 Django's
+        used = AlertRule.objects.order_by().values_list("metric", flat=True).distinct()
+        return sorted((key, METRICS[key].label if key in METRICS else key) for key in used)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AlertRule]) -> QuerySet[AlertRule]:  # noqa: ARG002 Django's
+        return queryset if self.value() is None else queryset.filter(metric=self.value())
+
+
 @admin.register(AlertRule)
 class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = AlertRuleForm
     list_display = ("name", "project", "condition", "scope", "severity", "enabled", "health", "last_evaluated_at")
-    list_filter = ("enabled", "severity", "project", "metric")
+    list_filter = ("enabled", "severity", "project", MetricFilter)
     list_select_related = ("project",)
     list_per_page = 50
     search_fields = ("name", "feature", "project__name", "project__slug")

@@ -91,12 +91,25 @@ class MeasuredChangeList(ChangeList):
             budget.measured = measured[budget.pk]
 
 
+class ScopeFilter(admin.SimpleListFilter):
+    title = "what counts"
+    parameter_name = "scope"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 Django's
+        return [("project", "Whole project"), ("feature", "One feature")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Budget]) -> QuerySet[Budget]:  # noqa: ARG002 Django's
+        if self.value() == "project":
+            return queryset.filter(feature="")
+        return queryset.exclude(feature="") if self.value() == "feature" else queryset
+
+
 @admin.register(Budget)
 class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = BudgetForm
     inlines = (ThresholdInline,)
     list_display = ("name", "project", "scope", "spent", "used", "state", "period_now")
-    list_filter = ("active", "period", "project", "environment")
+    list_filter = ("active", ScopeFilter, "period", "project")
     list_select_related = ("project",)
     list_per_page = 50
     search_fields = ("name", "feature", "project__name", "project__slug")

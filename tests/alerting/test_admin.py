@@ -123,6 +123,18 @@ def test_the_list_asks_as_much_for_many_rules_as_for_a_few(admin_client: Client,
     assert queries_for(20) == queries_for(2)
 
 
+def test_rules_are_filtered_by_the_metrics_that_are_used(
+    admin_client: Client, project: Project, rule: AlertRule
+) -> None:
+    AlertRule.objects.create(
+        project=project, name="Dear", metric="spend", threshold=Decimal(1), recovery_threshold=Decimal(1)
+    )
+    page = admin_client.get(LIST, {"metric": "spend"}).content.decode()
+    assert ">Dear</a>" in page
+    assert f">{rule.name}</a>" not in page
+    assert '<a href="?metric=error_rate">Error rate</a>' in page.replace("\n", "")
+
+
 def test_rules_can_be_switched_off_and_on(admin_client: Client, rule: AlertRule) -> None:
     chosen = {"_selected_action": [rule.pk]}
     answer = admin_client.post(LIST, chosen | {"action": "disable"}, follow=True)

@@ -166,6 +166,14 @@ def test_budgets_are_found_by_name_and_feature(admin_client: Client, project: Pr
         assert f">{not_found}</a>" not in page
 
 
+def test_budgets_are_filtered_by_what_counts(admin_client: Client, project: Project) -> None:
+    Budget.objects.create(project=project, name="Assistant", feature="chat", amount_nanousd=1)
+    Budget.objects.create(project=project, name="Everything", amount_nanousd=1)
+    for asked, found in (("project", ["Everything"]), ("feature", ["Assistant"]), ("", ["Assistant", "Everything"])):
+        page = admin_client.get(LIST, {"scope": asked} if asked else {}).content.decode()
+        assert [name for name in ("Assistant", "Everything") if f">{name}</a>" in page] == found
+
+
 def test_an_amount_is_edited_in_dollars(admin_client: Client, project: Project) -> None:
     budget = Budget.objects.create(project=project, name="Daily", amount_nanousd=12_500_000_000)
     page = admin_client.get(f"{LIST}{budget.pk}/change/").content.decode()
