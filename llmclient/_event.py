@@ -88,8 +88,12 @@ def _content(call: Call) -> dict[str, Any] | None:
         output: object = call.received.content()
     else:
         output = json.loads(call.received)["content"] if call.received else []
-    sent = json.loads(call.sent) if call.sent else {}
-    return {"input": _text(sent), "output": _text(output), "redactions": {}}
+    return {"input": _question(call.sent or b"{}"), "output": _text(output), "redactions": {}}
+
+
+def _question(sent: bytes) -> str:
+    # Nothing in so short a body can be too long: it is sent as the SDK wrote it, without being read again.
+    return sent.decode() if len(sent) <= STRING_LENGTH else _text(json.loads(sent))
 
 
 def _text(value: object) -> str:

@@ -129,10 +129,11 @@ def observe(recording: Recording | None, response: Any, body_class: type[Watched
         recording.streams(response)
         decode = decoder(response.headers.get("content-encoding", ""))
         watch: Watch
-        if response.headers.get("content-type", "").startswith(EVENT_STREAM):
+        kind = response.headers.get("content-type", "")
+        if kind.startswith(EVENT_STREAM):
             watch = StreamWatch(recording, response.request, decode=decode, clock=recording.clock)
         else:
-            watch = BodyWatch(recording, decode=decode)
+            watch = BodyWatch(recording, decode=decode, readable="json" in kind)
         response.stream = body_class(response.stream, watch)
     else:
         recording.answered(response, content)

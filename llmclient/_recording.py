@@ -130,6 +130,21 @@ class Recording:
         self.call.source = "cache"
         self.finish("ok")
 
+    def unseen(self) -> None:
+        """The call was answered, and what the answer said is not known."""
+        if self._hand_on is None:
+            return
+        self._close_attempt()
+        self.call.usage_complete = False
+        self.finish("ok")
+
+    def cancelled(self) -> None:
+        """The caller did not read the answer."""
+        if self._hand_on is None:
+            return
+        self._close_attempt().category = "cancelled"
+        self.finish("cancelled", Failure("cancelled"))
+
     def read(self, reader: StreamReader, outcome: Outcome, failure: Failure | None = None) -> None:
         """A stream is over: at its end, broken off, or closed by the caller. What follows changes nothing."""
         if self._hand_on is None:

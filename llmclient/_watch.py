@@ -72,8 +72,7 @@ class StreamWatch:
 
     def give_up(self) -> None:
         """The stream could not be followed; the call is known to have been answered and no more."""
-        self._recording.call.usage_complete = False
-        self._recording.finish("ok")
+        self._recording.unseen()
 
     def _cancelled(self) -> None:
         self._recording.read(self._reader, "cancelled", Failure("cancelled"))
@@ -96,35 +95,39 @@ class StreamWatch:
 
 
 class BodyWatch:
-    """Watches a plain answer the application reads itself (`with_streaming_response`)."""
+    """Watches a body that is no stream of events: a plain answer the application reads itself, or another format.
 
-    def __init__(self, recording: Recording, *, decode: Callable[[bytes], bytes] | None) -> None:
+    Only a `readable` one, JSON, is looked into.
+    """
+
+    def __init__(self, recording: Recording, *, decode: Callable[[bytes], bytes] | None, readable: bool) -> None:
         self._recording = recording
+        self._readable = readable
         self._decode = decode
         self._parts: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> tuple[bytes, None]:
         self._size += len(chunk)
-        if self._size <= LARGEST_BODY:
+        if self._readable and self._size <= LARGEST_BODY:
             self._parts.append(self._decode(chunk) if self._decode else chunk)
         return chunk, None
 
     def ended(self) -> None:
-        if self._size <= LARGEST_BODY:
+        if self._readable and self._size <= LARGEST_BODY:
             self._recording.complete(b"".join(self._parts))
         else:
-            self._recording.finish("ok")
+            self._recording.unseen()
 
     def failed(self, error: BaseException) -> BaseException:
         self._recording.raised(error, final=True)
         return error
 
     def closed(self) -> None:
-        self._recording.finish("cancelled", Failure("cancelled"))
+        self._recording.cancelled()
 
     def give_up(self) -> None:
-        self._recording.finish("ok")
+        self._recording.unseen()
 
 
 Watch = StreamWatch | BodyWatch

@@ -77,7 +77,7 @@ def test_a_very_long_string_in_the_content_is_cut_and_the_rest_stays_json() -> N
 
 def test_the_content_of_a_call_without_an_answer_is_its_question() -> None:
     content = as_dict(Call(ID, MS, "messages", sent=b'{"model": "m"}'))["content"]
-    assert content == {"input": '{"model":"m"}', "output": "[]", "redactions": {}}
+    assert content == {"input": '{"model": "m"}', "output": "[]", "redactions": {}}
 
 
 def test_streamed_content_is_put_together_only_here() -> None:

@@ -1,0 +1,169 @@
+"""Bodies passed on byte for byte, watched or not; compressed ones too."""
+
+import gc
+import gzip
+import http.server
+import json
+import threading
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import pytest
+
+import llmclient
+from tests.llmclient.backend import Backend
+
+USAGE = {"input_tokens": 9, "output_tokens": 8}
+MESSAGE = {"id": "m", "type": "message", "role": "assistant", "model": "claude-x", "content": [], "usage": USAGE}
+
+
+def event(name: str, **fields: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n".encode()
+
+
+START = event("message_start", message={**MESSAGE, "usage": {"input_tokens": 9, "output_tokens": 1}})
+TEXT = event("content_block_start", index=0, content_block={"type": "text", "text": ""}) + event(
+    "content_block_delta", index=0, delta={"type": "text_delta", "text": "hi"}
+)
+END = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 8}) + event("message_stop")
+
+
+class Scripted:
+    """Answers every request with one body, of one type, in one encoding."""
+
+    def __init__(self) -> None:
+        self.body, self.encoding, self.kind, self.length = b"", "", "text/event-stream", True
+        scripted = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-type", scripted.kind)
+                if scripted.encoding:
+                    self.send_header("content-encoding", scripted.encoding)
+                # Without its true length the end of the body is a protocol error for the reader.
+                self.send_header("content-length", str(len(scripted.body) + (0 if scripted.length else 10)))
+                self.end_headers()
+                self.wfile.write(scripted.body)
+
+            def log_message(self, *args: object) -> None:
+                return
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=lambda: self.server.serve_forever(0.01), daemon=True).start()
+
+    def client(self) -> anthropic.Anthropic:
+        url = f"http://127.0.0.1:{self.server.server_port}"
+        return llmclient.instrument(anthropic.Anthropic(api_key="x", base_url=url, max_retries=0))
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    server = Scripted()
+    yield server
+    server.server.shutdown()
+    server.server.server_close()
+
+
+def only_event(backend: Backend) -> dict[str, Any]:
+    assert llmclient.flush(5)
+    (measured,) = backend.events
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"), [("", bytes), ("identity", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_a_stream_is_measured_in_every_encoding(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any], encoding: str, encode: Any
+) -> None:
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.encoding = encode(START + TEXT + END), encoding
+    with scripted.client().messages.stream(**ask) as stream:
+        assert stream.get_final_text() == "hi"
+    measured = only_event(backend)
+    assert measured["usage"] == USAGE
+    assert measured["outcome"] == "ok"
+
+
+def test_an_error_in_a_compressed_stream_is_the_sdks_and_is_measured(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    llmclient.configure(backend.dsn)
+    scripted.body = gzip.compress(START + TEXT + event("error", error={"type": "overloaded_error", "message": "no"}))
+    scripted.encoding = "gzip"
+    with scripted.client().messages.stream(**ask) as stream, pytest.raises(anthropic.APIStatusError) as caught:
+        stream.get_final_message()
+    assert llmclient.category(caught.value) == "overloaded"
+    measured = only_event(backend)
+    assert (measured["outcome"], measured["error"]["category"]) == ("error", "stream_interrupted")
+
+
+def test_a_connection_lost_after_the_last_event_goes_unnoticed(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.length = START + TEXT + END, False
+    events = list(scripted.client().messages.create(**ask, stream=True))
+    assert events[-1].type == "message_stop"
+    assert only_event(backend)["outcome"] == "ok"
+
+
+def test_a_plain_body_read_piece_by_piece_and_cut_off_is_an_error_of_the_transport(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.length, scripted.kind = b'{"id": "m"', False, "application/json"
+    with (
+        scripted.client().messages.with_streaming_response.create(**ask) as response,
+        pytest.raises(Exception, match=r"incomplete|closed"),
+    ):
+        response.read()
+    measured = only_event(backend)
+    assert (measured["outcome"], measured["error"]["category"]) == ("error", "connection")
+
+
+def test_a_plain_body_that_is_not_read_is_cancelled(backend: Backend, scripted: Scripted, ask: dict[str, Any]) -> None:
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.kind = json.dumps(MESSAGE).encode(), "application/json"
+    with scripted.client().messages.with_streaming_response.create(**ask):
+        pass
+    assert only_event(backend)["outcome"] == "cancelled"
+
+
+def test_a_stream_in_a_format_we_do_not_read_is_measured_without_usage(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.kind = b"\x00\x00\x00\x10binary", "application/vnd.amazon.eventstream"
+    with scripted.client().messages.with_streaming_response.create(**ask) as response:
+        assert response.read() == scripted.body
+    measured = only_event(backend)
+    assert measured["outcome"] == "ok"
+    assert measured["usage_complete"] is False
+    assert "usage" not in measured
+
+
+def test_a_plain_body_too_large_to_look_into_is_passed_on_all_the_same(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmclient._watch.LARGEST_BODY", 10)
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.kind = json.dumps(MESSAGE).encode(), "application/json"
+    with scripted.client().messages.with_streaming_response.create(**ask) as response:
+        assert response.read() == scripted.body
+    assert only_event(backend)["usage_complete"] is False
+
+
+def test_an_application_that_drops_an_unread_body_has_cancelled(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    llmclient.configure(backend.dsn)
+    scripted.body = START + TEXT + END
+    scripted.client().messages.create(**ask, stream=True)
+    gc.collect()
+    measured = only_event(backend)
+    assert (measured["outcome"], measured["attempts"][0]["category"]) == ("cancelled", "cancelled")
