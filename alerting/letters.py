@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from alerting import budget_words, links, rule_words
 from alerting.channels.base import Letter
 from alerting.models import Alert, Notification
-from alerting.wording import Row, fitted, number, plain, when
+from alerting.wording import Row, fitted, number, one_line, plain, when
 from metrics import units
 from metrics.catalog import METRICS
 
@@ -61,20 +61,21 @@ def compose(alert: Alert, reason: str, to: str) -> tuple[str, dict[str, object]]
     facts = alert.facts
     words = (rule_words if facts["kind"] == "rule" else budget_words).words(alert, reason)
     scope = ", ".join(part for part in (alert.project.name, *facts["scope"].values()) if part)
-    subject = fitted(plain(words.subject), plain(scope), SUBJECT_LENGTH)
+    rows = [Row(row.label, one_line(row.value)) for row in (*words.rows, Row("Where", scope_in_words(alert)))]
+    subject = fitted(plain(one_line(words.subject)), plain(one_line(scope)), SUBJECT_LENGTH)
     return subject, {
         "subject": subject,
         "badge": words.badge,
         "severity": alert.severity if reason == Notification.Reason.FIRING else "resolved",
-        "headline": words.headline,
-        "lead": words.lead,
-        "rows": [*words.rows, Row("Where", scope_in_words(alert))],
-        "label_width": max(len(row.label) for row in words.rows) + 2,
+        "headline": one_line(words.headline),
+        "lead": one_line(words.lead),
+        "rows": rows,
+        "label_width": max(len(row.label) for row in rows) + 2,
         "contributors_title": words.contributors_title,
         "contributors": contributors(facts[reason].get("contributors", [])),
         "page": words.page,
         "links": [*words.links, Row("This alert", links.alert(alert.pk))],
-        "why": f"{words.why} It writes to {to} once when it begins and once when it ends.",
+        "why": one_line(f"{words.why} It writes to {to} once when it begins and once when it ends."),
         "number": f"Alert {alert.pk}, opened {when(alert.opened_at)}.",
     }
 
@@ -90,7 +91,7 @@ def contributors(told: list[dict[str, Any]]) -> list[Contributor]:
     return [
         Contributor(
             dimension=_DIMENSIONS.get(part["dimension"], part["dimension"]),
-            name=part["name"],
+            name=one_line(part["name"]),
             text=_part(part),
             percent=None if part["share"] is None else round(Decimal(part["share"]) * 100),
         )

@@ -74,6 +74,11 @@ def plain(text: str) -> str:
     return text.replace(units.SPACE, " ")
 
 
+def one_line(text: str) -> str:
+    """A text in which nothing can begin a new line, a header or a terminal's control sequence."""
+    return "".join(char if char.isprintable() or char == units.SPACE else " " for char in text).strip()
+
+
 def fitted(head: str, scope: str, length: int) -> str:
     """A subject of at most `length` characters: the symptom in full where possible, the scope as far as it fits."""
     room = length - len(head) - len(" — ")

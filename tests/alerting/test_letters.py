@@ -170,6 +170,17 @@ def test_names_from_outside_cannot_write_html(project: Project, rule: AlertRule,
     assert "\n" not in letter.subject
 
 
+def test_names_from_outside_cannot_forge_a_line_or_a_header(project: Project, rule: AlertRule, anna: Recipient) -> None:
+    evil = "chat\r\nBcc: eve@example.com\x1b[2J\u202e"
+    AlertRule.objects.filter(pk=rule.pk).update(feature=evil, name=evil)
+    for minute in range(8):
+        traffic(project, minute, ok=15, failed=5, feature=evil)
+        judge(minute + 1)
+    letter = written()[0]
+    assert letter.subject.endswith(" — Demo, chat  Bcc: eve@example…")
+    assert not re.search("[\r\x1b\u202e]|^Bcc", letter.subject + letter.text + letter.html, re.MULTILINE)
+
+
 def alert_about_money(project: Project, **told: object) -> tuple[Alert, Notification]:
     """A budget of $500 for November, of which $412.50 is spent by the 22nd at noon."""
     budget = Budget.objects.create(project=project, name="Assistant", feature="chat", amount_nanousd=500 * 10**9)

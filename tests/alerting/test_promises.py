@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from alerting.models import Alert, AlertRule, Notification, Transition
 from alerting.notify import deliver
+from budgets.models import Budget, Threshold
+from budgets.spending import status
 from projects.models import Project, Recipient
 from tests.alerting.conftest import at, judge, traffic
 
@@ -83,3 +85,52 @@ def check_mails(sent: list[Any]) -> None:
         else:
             begun.add(each.extra_headers["Message-ID"])
     assert begun == set()
+
+
+CALL = 600_000  # nano-dollars, of each call
+# So many calls in the next quarter of the day, or another amount (in calls, from 40 up), or the pause of a budget.
+MONEY = st.lists(
+    st.tuples(st.sampled_from(["spend", "spend", "spend", "amount", "pause", "resume"]), st.integers(0, 9))
+)
+
+
+@given(MONEY.filter(lambda story: len(story) <= 14))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_threshold_is_told_once_per_period_and_amount_and_its_end_once(
+    project: Project, anna: Recipient, story: list[tuple[str, int]]
+) -> None:
+    with transaction.atomic():
+        mail.outbox.clear()
+        budget = Budget.objects.create(project=project, name="Daily", period="day", amount_nanousd=40 * CALL)
+        for percent in (50, 100):
+            Threshold.objects.create(budget=budget, percent=percent)
+        minute, expected = spend(story, project)
+        fired = Alert.objects.values_list("facts__budget__percent", "facts__budget__start", "facts__definition__amount")
+        assert len(set(fired)) == len(fired)
+        assert expected <= {(percent, start) for percent, start, _ in fired}
+        Budget.objects.all().delete()
+        judge(minute + 1)
+        deliver(now=at(minute + 2))
+        check()
+        transaction.set_rollback(True)
+
+
+def spend(story: list[tuple[str, int]], project: Project) -> tuple[int, set[tuple[int, str]]]:
+    """Live through a story; return its last minute, and every percent and period that was surely reached."""
+    minute, expected = 0, set()
+    for what, number in story:
+        if what == "spend":
+            minute += 6 * 60
+            traffic(project, minute, ok=4 * number)
+            judge(minute + 1)
+        elif what == "amount":
+            Budget.objects.update(amount_nanousd=(40 + 10 * number) * CALL)
+        else:
+            Budget.objects.update(active=what == "resume")
+        budget = Budget.objects.prefetch_related("thresholds").get()
+        if budget.active:
+            judge(minute + 1)
+            measured = status(budget, at(minute + 1))
+            start = measured.period.start.isoformat()
+            expected |= {(each.percent, start) for each in budget.thresholds.all() if measured.reached(each.percent)}
+    return minute + 1, expected
