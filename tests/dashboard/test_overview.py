@@ -5,7 +5,7 @@ import io
 import re
 from datetime import datetime, timedelta
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import pytest
 from django.conf import settings
 from django.contrib.staticfiles import finders
