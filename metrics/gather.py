@@ -3,8 +3,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from django.db import connection
 
@@ -13,6 +13,9 @@ from metrics.facts import HISTOGRAMS, Histogram
 from metrics.formulas import Columns, Totals, columns_of
 from metrics.plan import Piece
 from metrics.selection import Cell, Key, Question
+from metrics.windows import EPOCH
+
+_SECOND: Final = timedelta(seconds=1)
 
 
 class Keep(NamedTuple):
@@ -23,9 +26,9 @@ class Keep(NamedTuple):
 
 
 class Strip(NamedTuple):
-    """The cells of one key: the starts of their buckets, in no order, and what is known of each."""
+    """The cells of one key: their starts in seconds since 1970, in no order, and what is known of each."""
 
-    starts: list[datetime]
+    seconds: list[int]
     columns: Columns
 
 
@@ -61,13 +64,18 @@ def gather_strips(question: Question, pieces: Sequence[Piece], keep: Keep | None
         cells |= _read_merged(
             question, rows, lambda _: Sql("NULL"), lambda column: Sql(f"{column} <> ALL(%s)", (keys,))
         )
-    apart: dict[Key, dict[datetime, Totals]] = defaultdict(dict)
+    apart: dict[Key, dict[int, Totals]] = defaultdict(dict)
     for (start, key), totals in cells.items():
         assert start is not None  # there is a step
-        apart[key][start] = totals
+        apart[key][seconds_of(start)] = totals
     for key, merged in apart.items():
         found[key].append(Strip(list(merged), columns_of(list(merged.values()))))
     return found
+
+
+def seconds_of(start: datetime) -> int:
+    """Return the seconds since 1970; numbers are looked up several times faster than aware times."""
+    return (start - EPOCH) // _SECOND
 
 
 def largest(question: Question, pieces: Sequence[Piece], *, facts: Iterable[str], most: int) -> list[Key]:
@@ -102,8 +110,7 @@ def _read_rows(question: Question, piece: Piece, keep: Keep | None) -> Iterator[
             condition.values,
         )
         for key, seconds, *columns in cursor.fetchall():
-            starts = [datetime.fromtimestamp(second, UTC) for second in seconds]
-            yield key, Strip(starts, dict(zip(named, columns, strict=True)))
+            yield key, Strip(seconds, dict(zip(named, columns, strict=True)))
 
 
 def _read_merged(question: Question, pieces: Sequence[Piece], key: OfColumn, also: OfColumn) -> dict[Cell, Totals]:

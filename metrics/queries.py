@@ -3,6 +3,7 @@
 Sums are exact for any window: whole buckets come from the rollups, the ragged ends from minutes or from the calls.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 from metrics.catalog import METRICS, Metric
 from metrics.formulas import ALWAYS, Columns, Sum, Totals, columns_of
-from metrics.gather import Keep, Strip, gather, gather_strips, largest
+from metrics.gather import Keep, Strip, gather, gather_strips, largest, seconds_of
 from metrics.plan import WindowTooWideError, plan
 from metrics.readings import Breakdown, Comparison, Part, Reading, Series, Value
 from metrics.selection import Key, Question, labels, overflow, resolve
@@ -29,11 +30,11 @@ _NOTHING: Final = Totals()
 class _Grid(NamedTuple):
     """What all series of one answer share."""
 
-    places: dict[datetime, int]
-    """The starts of the buckets and their places in the series."""
+    starts: tuple[datetime, ...]
     step: timedelta
+    begun: int
+    """The buckets that have begun."""
     complete_to: datetime
-    now: datetime
 
 
 def value(metric: str, window: Window, slice_: Slice, *, now: datetime) -> Reading:
@@ -93,9 +94,15 @@ def several_series(
         strips = gather_strips(question, pieces, keep)
         keys = [0] if keep is None else [*keep.keys, *([None] if keep.others else [])]
     names: Mapping[Key, str] = {0: ""} if by is None else labels(slice_.project_id, by)
-    grid = _Grid({start: place for place, start in enumerate(window.buckets(bucket))}, bucket, complete, now)
+    starts = tuple(window.buckets(bucket))
+    grid = _Grid(starts, bucket, bisect_left(starts, now), complete)
+    place_of = {seconds_of(start): place for place, start in enumerate(starts)}
+    placed = {
+        key: [([place_of[second] for second in strip.seconds], strip.columns) for strip in strips.get(key, ())]
+        for key in keys
+    }
     return {
-        metric.key: tuple(_line(metric, names.get(key, str(key)), strips.get(key, ()), grid) for key in keys)
+        metric.key: tuple(_line(metric, names.get(key, str(key)), placed[key], grid) for key in keys)
         for metric in asked
     }
 
@@ -221,16 +228,16 @@ def _reading(metric: Metric, cell: Columns, complete: datetime) -> Reading:
     return Reading(metric.key, value, metric.formula.samples(cell)[0], complete, cell["unpriced"][0])
 
 
-def _line(metric: Metric, name: str, strips: Sequence[Strip], grid: _Grid) -> Series:
+def _line(metric: Metric, name: str, placed: Sequence[tuple[Sequence[int], Columns]], grid: _Grid) -> Series:
     # What has not happened yet is unknown, not zero.
-    values: list[Value] = [metric.empty if start < grid.now else None for start in grid.places]
+    values: list[Value] = [metric.empty if place < grid.begun else None for place in range(len(grid.starts))]
     samples = [0] * len(values)
-    for starts, columns in strips:
-        cells = zip(starts, metric.formula.values(columns), metric.formula.samples(columns), strict=True)
-        for start, value, sample in cells:
-            place = grid.places[start]
-            values[place], samples[place] = value, sample
-    return Series(metric.key, name, tuple(grid.places), grid.step, tuple(values), tuple(samples), grid.complete_to)
+    for places, columns in placed:
+        cells = zip(places, metric.formula.values(columns), metric.formula.samples(columns), strict=True)
+        for place, value, sample in cells:
+            values[place] = value
+            samples[place] = sample
+    return Series(metric.key, name, grid.starts, grid.step, tuple(values), tuple(samples), grid.complete_to)
 
 
 def _difference(value: Value, other: Value) -> Value:
