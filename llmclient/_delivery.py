@@ -7,7 +7,6 @@ numbers are.
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from llmclient import _batch
@@ -15,26 +14,13 @@ from llmclient._answer import Answer
 from llmclient._batch import Batch, Encode
 from llmclient._buffer import Buffer
 from llmclient._event import instant
+from llmclient._pace import Pace
 from llmclient._quietly import warn
 from llmclient._spool import Spool
 
-LONGEST_BACKOFF: Final = 30.0  # seconds
-LONGEST_RETRY_AFTER: Final = 300.0
-NO_ENTRY_PAUSE: Final = 300.0
+NO_ENTRY_PAUSE: Final = 300.0  # seconds
 SPILL_AFTER: Final = 3  # failures in a row before waiting events go to disk
 POISON_AFTER: Final = 10  # times a batch may make the server fail with 500 before it is given up
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """When a batch is due. Seconds, and events."""
-
-    interval: float = 2.0
-    jitter: float = 0.2
-    """The interval varies by this share, so that a fleet does not flush in step."""
-    heartbeat: float = 30.0
-    enough_events: int = 200
-    enough_bytes: int = 1024 * 1024
 
 
 class Delivery:
@@ -47,7 +33,7 @@ class Delivery:
         *,
         spool: Spool | None,
         unix_time: Callable[[], float],
-        pace: Pace = Pace(),  # frozen
+        pace: Pace = Pace(),  # noqa: B008  # frozen
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._buffer = buffer
@@ -70,7 +56,7 @@ class Delivery:
 
     def start(self, now: float) -> None:
         """Sets the first dates; `now` here and below is a steady clock, in seconds."""
-        self._next_flush = now + self._interval()
+        self._next_flush = now + self._pace.flush_in(self._chance)
         self._next_heartbeat = now + self._pace.heartbeat
 
     def dropped(self) -> dict[str, int]:
@@ -98,7 +84,7 @@ class Delivery:
         if self._not_before > now:
             return min(self._not_before - now, self._pace.interval) if self._spool else self._not_before - now
         if self.idle:
-            return self._interval()
+            return self._pace.flush_in(self._chance)
         # A quarter of a second: a burst is noticed without a call ever having to wake the sender.
         return max(min(self._next_flush - now, self._pace.interval / 8), 0.001)
 
@@ -131,7 +117,7 @@ class Delivery:
     def _load(self, now: float, *, urgent: bool) -> bool:
         enough = len(self._buffer) >= self._pace.enough_events or self._buffer.bytes >= self._pace.enough_bytes
         if self._buffer and (urgent or enough or now >= self._next_flush):
-            self._next_flush = now + self._interval()
+            self._next_flush = now + self._pace.flush_in(self._chance)
             self.in_hand.append(batch := Batch())
             self._fill(batch, restful=not urgent)
             if batch.events:
@@ -193,7 +179,7 @@ class Delivery:
             self._poison = 0
             self._give_up("rejected", answer)
             return True
-        self._not_before = now + self._backoff(answer.retry_after)
+        self._not_before = now + self._pace.backoff(self.failures, answer.retry_after, self._chance)
         message = "telemetry cannot be delivered for now (%s); it is kept and sent again, calls are not affected"
         warn("later", message, answer.status or answer.reason)
         return False
@@ -250,10 +236,3 @@ class Delivery:
     def _lose(self, reason: str) -> None:
         self._losses[reason] += 1
         self.settled += 1
-
-    def _interval(self) -> float:
-        return self._pace.interval * (1 + self._pace.jitter * (2 * self._chance() - 1))
-
-    def _backoff(self, asked: float | None) -> float:
-        full_jitter = self._chance() * min(LONGEST_BACKOFF, 2.0 ** min(self.failures, 10))
-        return max(full_jitter, min(asked or 0.0, LONGEST_RETRY_AFTER))

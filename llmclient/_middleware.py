@@ -127,9 +127,12 @@ def observe(recording: Recording | None, response: Any, body_class: type[Watched
         content = response.content
     except httpx2.ResponseNotRead:
         recording.streams(response)
-        decode = decoder(response.headers.get("content-encoding", ""))
-        watch: Watch
         kind = response.headers.get("content-type", "")
+        try:
+            decode = decoder(response.headers.get("content-encoding", ""))
+        except LookupError:
+            decode, kind = None, ""  # in an encoding nobody here can undo: nothing to look into
+        watch: Watch
         if kind.startswith(EVENT_STREAM):
             watch = StreamWatch(recording, response.request, decode=decode, clock=recording.clock)
         else:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import llmclient
+
 DEADLINE = 10.0  # seconds any condition may take before a test gives up
 
 
@@ -79,3 +81,15 @@ class Backend:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def only_event(backend: Backend) -> dict[str, Any]:
+    """Delivers what is measured; it must be one event."""
+    assert llmclient.flush(5)
+    assert len(backend.events) == 1, backend.events
+    return backend.events[0]
+
+
+def configured(backend: Backend, **options: Any) -> None:
+    """Sends telemetry to this backend."""
+    llmclient.configure(backend.dsn, app="helpdesk", release="4.2", **options)

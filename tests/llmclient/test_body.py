@@ -1,5 +1,6 @@
 """Bodies passed on byte for byte, watched or not; compressed ones too."""
 
+import asyncio
 import gc
 import gzip
 import http.server
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import anthropic
+import httpx2
 import pytest
 
 import llmclient
-from tests.llmclient.backend import Backend
+from tests.llmclient.backend import Backend, only_event
 
 USAGE = {"input_tokens": 9, "output_tokens": 8}
 MESSAGE = {"id": "m", "type": "message", "role": "assistant", "model": "claude-x", "content": [], "usage": USAGE}
@@ -34,13 +36,13 @@ class Scripted:
     """Answers every request with one body, of one type, in one encoding."""
 
     def __init__(self) -> None:
-        self.body, self.encoding, self.kind, self.length = b"", "", "text/event-stream", True
+        self.body, self.encoding, self.kind, self.length, self.status = b"", "", "text/event-stream", True, 200
         scripted = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["content-length"]))
-                self.send_response(200)
+                self.send_response(scripted.status)
                 self.send_header("content-type", scripted.kind)
                 if scripted.encoding:
                     self.send_header("content-encoding", scripted.encoding)
@@ -55,9 +57,15 @@ class Scripted:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=lambda: self.server.serve_forever(0.01), daemon=True).start()
 
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"api_key": "x", "base_url": f"http://127.0.0.1:{self.server.server_port}", "max_retries": 0}
+
     def client(self) -> anthropic.Anthropic:
-        url = f"http://127.0.0.1:{self.server.server_port}"
-        return llmclient.instrument(anthropic.Anthropic(api_key="x", base_url=url, max_retries=0))
+        return llmclient.instrument(anthropic.Anthropic(**self.options))
+
+    def async_client(self) -> anthropic.AsyncAnthropic:
+        return llmclient.instrument(anthropic.AsyncAnthropic(**self.options))
 
 
 @pytest.fixture
@@ -66,12 +74,6 @@ def scripted() -> Iterator[Scripted]:
     yield server
     server.server.shutdown()
     server.server.server_close()
-
-
-def only_event(backend: Backend) -> dict[str, Any]:
-    assert llmclient.flush(5)
-    (measured,) = backend.events
-    return measured
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,17 @@ def test_a_stream_in_a_format_we_do_not_read_is_measured_without_usage(
     assert "usage" not in measured
 
 
+def test_a_body_in_an_encoding_nobody_can_undo_is_passed_on_and_measured_without_usage(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.encoding = START + TEXT + END, "rot13"
+    with scripted.client().messages.stream(**ask) as stream:
+        assert stream.get_final_text() == "hi"
+    measured = only_event(backend)
+    assert (measured["outcome"], measured["usage_complete"]) == ("ok", False)
+
+
 def test_a_plain_body_too_large_to_look_into_is_passed_on_all_the_same(
     backend: Backend, scripted: Scripted, ask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,3 +180,62 @@ def test_an_application_that_drops_an_unread_body_has_cancelled(
     gc.collect()
     measured = only_event(backend)
     assert (measured["outcome"], measured["attempts"][0]["category"]) == ("cancelled", "cancelled")
+
+
+def test_an_error_whose_body_is_cut_off_raises_as_without_us(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    """A streamed request leaves the body of an error unread; the SDK reads it and lets the transport error out."""
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.length, scripted.status = b'{"error": ', False, 529
+    with pytest.raises(httpx2.RemoteProtocolError):
+        anthropic.Anthropic(**scripted.options).messages.create(**ask, stream=True)
+    with pytest.raises(httpx2.RemoteProtocolError):
+        scripted.client().messages.create(**ask, stream=True)
+    measured = only_event(backend)
+    assert measured["error"] == {"category": "overloaded", "status": 529}
+
+
+def test_an_error_whose_body_is_cut_off_raises_alike_in_async_code(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    async def call() -> None:
+        await scripted.async_client().messages.create(**ask, stream=True)
+
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.length, scripted.status = b'{"error": ', False, 529
+    with pytest.raises(httpx2.RemoteProtocolError):
+        asyncio.run(call())
+    assert only_event(backend)["error"]["category"] == "overloaded"
+
+
+def test_an_async_stream_survives_a_connection_lost_after_its_last_event(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    async def call() -> list[str]:
+        stream = await scripted.async_client().messages.create(**ask, stream=True)
+        return [event.type async for event in stream]
+
+    llmclient.configure(backend.dsn)
+    scripted.body, scripted.length = START + TEXT + END, False
+    assert asyncio.run(call())[-1] == "message_stop"
+    assert only_event(backend)["outcome"] == "ok"
+
+
+def test_a_task_cancelled_in_the_middle_of_its_stream_has_cancelled(
+    backend: Backend, scripted: Scripted, ask: dict[str, Any]
+) -> None:
+    async def call() -> None:
+        client = scripted.async_client()
+        stream = await client.messages.create(**ask, stream=True)
+        async for event in stream:
+            if event.type == "content_block_delta":
+                await client.close()
+                raise asyncio.CancelledError
+
+    llmclient.configure(backend.dsn)
+    scripted.body = START + TEXT
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(call())
+    gc.collect()
+    assert only_event(backend)["outcome"] == "cancelled"

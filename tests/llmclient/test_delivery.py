@@ -14,7 +14,8 @@ from llmclient._answer import Answer
 from llmclient._batch import LARGEST_EVENT, MAX_BYTES, Batch
 from llmclient._buffer import Buffer
 from llmclient._call import Call
-from llmclient._delivery import Delivery, Pace
+from llmclient._delivery import Delivery
+from llmclient._pace import Pace
 from llmclient._spool import Spool
 
 STORED = Answer("stored", 200)

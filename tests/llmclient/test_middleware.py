@@ -1,34 +1,21 @@
 """Calls through a real client against a real socket: one call, one event, whatever happens on the way."""
 
 import asyncio
-import gc
 import json
 import time
 from typing import Any
 
 import anthropic
-import httpx2
 import pydantic
 import pytest
 
 import llmclient
-from llmclient.testing import Answer, FakeAnthropic, broken, fail, hang_up, reply, stalled
-from tests.llmclient.backend import Backend, until
+from llmclient.testing import Answer, FakeAnthropic, broken, fail, hang_up, reply
+from tests.llmclient.backend import Backend, configured, only_event, until
 from tests.llmclient.conftest import async_client_of, client_of
 
 SOON = {"retry-after-ms": "1"}
 USAGE = {"input_tokens": 11, "cache_read_input_tokens": 7, "output_tokens": 5}
-
-
-def only_event(backend: Backend) -> dict[str, Any]:
-    assert llmclient.flush(5)
-    assert len(backend.events) == 1, backend.events
-    return backend.events[0]
-
-
-def configured(backend: Backend, **options: Any) -> Backend:
-    llmclient.configure(backend.dsn, app="helpdesk", release="4.2", **options)
-    return backend
 
 
 def test_a_plain_call_becomes_one_event(backend: Backend, ask: dict[str, Any]) -> None:
@@ -159,117 +146,6 @@ def test_a_body_that_is_no_json_is_invalid_output(backend: Backend, ask: dict[st
     assert (event["outcome"], event["error"]["category"]) == ("error", "invalid_output")
 
 
-# --- streams --------------------------------------------------------------------------------------------------------
-
-
-def test_a_stream_carries_merged_usage_and_the_times_to_first_token(backend: Backend, ask: dict[str, Any]) -> None:
-    configured(backend)
-    script = [reply("some text", thinking="hm", usage=USAGE, usage_updates=3, ttft=0.05)]
-    with FakeAnthropic(script) as fake, llmclient.context() as call, client_of(fake).messages.stream(**ask) as stream:
-        assert stream.get_final_text() == "some text"
-    event = only_event(backend)
-    assert event["stream"] is True
-    assert event["outcome"] == "ok"
-    assert {name: event["usage"][name] for name in USAGE} == USAGE
-    assert 50 <= event["ttft_ms"] <= event["ttft_text_ms"] <= event["duration_ms"]
-    assert "usage_complete" not in event
-    assert event["stop_reason"] == "end_turn"
-    assert call.ttft is not None
-    assert call.ttft >= 0.05
-
-
-def test_create_with_stream_is_measured_like_stream(backend: Backend, ask: dict[str, Any]) -> None:
-    configured(backend)
-    with FakeAnthropic([reply("some text", usage=USAGE)]) as fake:
-        kinds = [event.type for event in client_of(fake).messages.create(**ask, stream=True)]
-    assert kinds[-1] == "message_stop"
-    assert only_event(backend)["usage"]["output_tokens"] == 5
-
-
-@pytest.mark.parametrize(
-    ("how", "type_", "cause"),
-    [("error", "overloaded_error", None), ("eof", "eof", None), ("reset", "ReadError", httpx2.ReadError)],
-)
-def test_a_stream_that_breaks_off_raises_and_is_charged_for_what_came(
-    backend: Backend, ask: dict[str, Any], how: str, type_: str, cause: type[Exception] | None
-) -> None:
-    configured(backend)
-    with (
-        FakeAnthropic([broken(how, after=2, text="x" * 28, input_tokens=11)]) as fake,
-        client_of(fake).messages.stream(**ask) as stream,
-        pytest.raises(llmclient.StreamInterrupted) as caught,
-    ):
-        stream.get_final_message()
-    event = only_event(backend)
-    assert event["outcome"] == "error"
-    assert (event["error"]["category"], event["error"]["type"]) == ("stream_interrupted", type_)
-    assert event["attempts"][0]["category"] == "stream_interrupted"
-    assert event["usage_complete"] is False
-    assert event["usage"]["input_tokens"] == 11
-    assert event["usage"]["output_tokens"] == 4  # 14 characters at 3.5 a token
-    error = caught.value
-    assert error.partial == "x" * 14
-    assert isinstance(error, anthropic.APIError)
-    assert type(error.__cause__) is (cause or type(None))
-    assert str(error.call and error.call.id) == event["id"]
-
-
-@pytest.mark.parametrize("how", ["error", "eof", "reset"])
-def test_an_async_stream_that_breaks_off_raises_alike(backend: Backend, ask: dict[str, Any], how: str) -> None:
-    async def read(fake: FakeAnthropic) -> None:
-        async with async_client_of(fake).messages.stream(**ask) as stream:
-            await stream.get_final_message()
-
-    configured(backend)
-    with FakeAnthropic([broken(how, after=1)]) as fake, pytest.raises(llmclient.StreamInterrupted):
-        asyncio.run(read(fake))
-    assert only_event(backend)["error"]["category"] == "stream_interrupted"
-
-
-def test_a_stream_that_stalls_ends_with_the_read_timeout(backend: Backend, ask: dict[str, Any]) -> None:
-    configured(backend)
-    with FakeAnthropic([stalled(0.4, after=1)]) as fake:
-        client = client_of(fake, timeout=httpx2.Timeout(10, read=0.05))
-        with client.messages.stream(**ask) as stream, pytest.raises(llmclient.StreamInterrupted):
-            stream.get_final_message()
-    assert only_event(backend)["usage_complete"] is False
-
-
-def test_a_caller_who_closes_early_has_cancelled(backend: Backend, ask: dict[str, Any]) -> None:
-    configured(backend)
-    with FakeAnthropic([reply("x" * 40, deltas=4)]) as fake, client_of(fake).messages.stream(**ask) as stream:
-        for event in stream:
-            if event.type == "content_block_delta":
-                break
-    measured = only_event(backend)
-    assert measured["outcome"] == "cancelled"
-    assert measured["error"] == {"category": "cancelled"}
-    assert measured["usage_complete"] is False
-    assert measured["usage"]["output_tokens"] >= 1
-
-
-def test_a_caller_who_closes_after_the_last_event_has_not(backend: Backend, ask: dict[str, Any]) -> None:
-    configured(backend)
-    with FakeAnthropic([reply("all of it")]) as fake:
-        stream = client_of(fake).messages.create(**ask, stream=True)
-        for event in stream:
-            if event.type == "message_stop":
-                break
-        stream.close()
-    assert only_event(backend)["outcome"] == "ok"
-
-
-def test_a_stream_nobody_reads_is_cancelled_when_it_is_dropped(backend: Backend, ask: dict[str, Any]) -> None:
-    configured(backend)
-    with FakeAnthropic([reply("never read")] * 2) as fake:
-        client = client_of(fake)
-        client.messages.create(**ask, stream=True).close()
-        client.messages.create(**ask, stream=True)
-        gc.collect()
-    assert llmclient.flush(5)
-    assert [event["outcome"] for event in backend.events] == ["cancelled", "cancelled"]
-
-
 def test_a_cancelled_task_has_cancelled_its_call(backend: Backend, ask: dict[str, Any]) -> None:
     async def cancel(fake: FakeAnthropic, **more: Any) -> None:
         task = asyncio.ensure_future(async_client_of(fake).messages.create(**ask, **more))
@@ -300,6 +176,22 @@ def test_a_task_cancelled_while_waiting_to_retry_has_cancelled_its_call(backend:
     event = only_event(backend)
     assert event["outcome"] == "cancelled"
     assert [attempt["category"] for attempt in event["attempts"]] == ["overloaded"]
+
+
+def test_a_program_interrupted_while_waiting_to_retry_has_cancelled_its_call(
+    backend: Backend, ask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    configured(backend)
+    with FakeAnthropic([fail(529, retry_after=60)]) as fake:
+        client = client_of(fake)
+        with monkeypatch.context() as patched:
+            patched.setattr("llmclient._middleware.time.sleep", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                client.messages.create(**ask)
+    assert only_event(backend)["outcome"] == "cancelled"
 
 
 # --- what else a client can do ---------------------------------------------------------------------------------------
@@ -374,52 +266,3 @@ def test_an_answer_out_of_the_applications_own_middleware_is_from_a_cache(
     event = only_event(backend)
     assert (event["source"], event["outcome"]) == ("cache", "ok")
     assert "usage" not in event
-
-
-# --- content --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("streamed", [False, True])
-def test_content_stays_at_home_by_default(backend: Backend, ask: dict[str, Any], streamed: bool) -> None:
-    configured(backend)
-    with FakeAnthropic([reply("an answer nobody else may read"), broken("eof", text="nor this one")]) as fake:
-        client = client_of(fake)
-        if streamed:
-            with client.messages.stream(**ask) as stream:
-                stream.get_final_message()
-            with client.messages.stream(**ask) as stream, pytest.raises(llmclient.StreamInterrupted):
-                stream.get_final_message()
-        else:
-            client.messages.create(**ask)
-    assert llmclient.flush(5)
-    assert "content" not in backend.events[0]
-    assert "nobody else" not in json.dumps(backend.batches)
-
-
-@pytest.mark.parametrize("streamed", [False, True])
-def test_full_capture_sends_the_question_and_the_answer(backend: Backend, ask: dict[str, Any], streamed: bool) -> None:
-    configured(backend, capture="full")
-    with FakeAnthropic([reply("the answer", thinking="let me see")]) as fake:
-        client = client_of(fake)
-        if streamed:
-            with client.messages.stream(**ask) as stream:
-                stream.get_final_message()
-        else:
-            client.messages.create(**ask)
-    content = only_event(backend)["content"]
-    assert json.loads(content["input"])["messages"] == ask["messages"]
-    assert [(block["type"], block.get("text")) for block in json.loads(content["output"])] == [
-        ("thinking", None),
-        ("text", "the answer"),
-    ]
-    assert content["redactions"] == {}
-
-
-def test_without_a_dsn_calls_are_measured_for_their_handle_only(ask: dict[str, Any]) -> None:
-    with FakeAnthropic([reply("ok", usage=USAGE)]) as fake, llmclient.context(feature="inbox") as call:
-        client_of(fake).messages.create(**ask)
-    assert call.source == "api"
-    assert call.last is not None
-    assert call.last.usage is not None
-    assert call.last.usage["output_tokens"] == 5
-    assert llmclient.flush(0)

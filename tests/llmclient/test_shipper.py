@@ -116,7 +116,7 @@ def test_flush_without_any_call_returns_at_once(backend: Backend) -> None:
 
 
 def test_a_server_that_comes_back_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmclient._delivery.LONGEST_BACKOFF", 0.05)
+    monkeypatch.setattr("llmclient._pace.LONGEST_BACKOFF", 0.05)
     port = free_port()
     llmclient.configure(f"http://llv_ing_k@127.0.0.1:{port}")
     sent = [finished() for _ in range(20)]
@@ -302,9 +302,9 @@ def test_a_program_that_ends_spools_what_it_could_not_deliver(backend: Backend, 
 def test_a_process_killed_while_the_server_was_away_leaves_its_spilled_calls(backend: Backend, tmp_path: Path) -> None:
     program = f"""
         import os, pathlib, signal, time, uuid, llmclient
-        from llmclient import _config, _delivery
+        from llmclient import _config, _delivery, _pace
         from llmclient._call import Call
-        _delivery.LONGEST_BACKOFF = 0.2
+        _pace.LONGEST_BACKOFF = 0.2
         _delivery.SPILL_AFTER = 1
         llmclient.configure('http://llv_ing_k@127.0.0.1:{free_port()}', spool={str(tmp_path)!r})
         shipper = _config.current().shipper
