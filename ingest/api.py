@@ -9,7 +9,7 @@ import msgspec
 from django.http import UnreadablePostError
 from django.utils import timezone
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotAuthenticated
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -44,6 +44,8 @@ class EventsView(APIView):
         response = super().handle_exception(exc)
         if isinstance(exc, NotAuthenticated):
             response.data = {"error": MayWrite.message, "field": "Authorization"}
+        elif isinstance(exc, AuthenticationFailed):
+            response.data = {"error": str(exc.detail), "field": "Authorization"}
         elif isinstance(exc, Refused):
             response.data = {"error": str(exc.detail), "field": exc.field}
         elif isinstance(exc, APIException):

@@ -1,8 +1,8 @@
 """What a stored call keeps beside its columns, as JSON: only what has no column, and nothing that is empty.
 
 Keys: `attempts` (when there was more than one, or the call failed), `params`, `tags`, `app`, `release`, `sdk`,
-`operation` (when not messages), `ttft_text_ms`, `stop_category`, `usage` (keys that have no column), `error` (its
-`type` and `code`), `fallback_from`, `redactions` (how many of each kind were removed from the body).
+`operation` (when not messages), `ttft_text_ms` (when another than ttft_ms), `stop_category`, `usage` (keys that have no
+column), `error` (its `type` and `code`), `fallback_from`, `redactions` (how many of each kind were removed).
 """
 
 from typing import Any, Final
@@ -44,7 +44,7 @@ def encode(event: Event) -> bytes | None:
         None if usage is None else usage.extra,
         attempts if error is not None or len(attempts) > 1 else (),
         event.operation,
-        event.ttft_text_ms,
+        None if event.ttft_text_ms == event.ttft_ms else event.ttft_text_ms,
         event.stop_category,
         None if error is None or (error.type is None and error.code is None) else _named(error),
         event.fallback_from,

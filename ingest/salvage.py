@@ -14,6 +14,8 @@ import msgspec
 
 MOST_DEPTH: Final = 64
 """Levels of nesting of the whole body. Prompts and responses travel as strings, so an honest batch has six."""
+MOST_TOKENS: Final = 500_000
+"""Strings and brackets in one body. A thousand full events have about 200,000; each costs a hundred bytes of memory."""
 
 _LARGEST_INT: Final = 2**63 - 1
 # A string may lack its end: then it takes the rest, so that no text makes the scan start over and over.
@@ -68,22 +70,35 @@ def parse(body: bytes) -> Any:
         raise ValueError(f"The body is not JSON: {error.msg} at character {error.pos:,}.") from error
 
 
-def clean(value: object, field: str = "") -> tuple[Any, bool]:
+def clean(value: object) -> tuple[Any, bool]:
     """The value with NUL and lone surrogates replaced by U+FFFD, and whether any were. Raises UnstorableError."""
-    if isinstance(value, str):
-        replaced, count = _UNSTORABLE_CHARACTER.subn("\ufffd", value)
-        return replaced, count > 0
-    if isinstance(value, dict):
-        pairs = [(clean(key, field), clean(item, _join(field, key))) for key, item in value.items()]
-        return {key[0]: item[0] for key, item in pairs}, any(key[1] or item[1] for key, item in pairs)
-    if isinstance(value, list):
-        items = [clean(item, f"{field}[{place}]") for place, item in enumerate(value)]
-        return [item[0] for item in items], any(item[1] for item in items)
-    if isinstance(value, _Poison):
-        raise UnstorableError(field, value.reason)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UnstorableError(field, _TOO_LARGE.reason)
-    return value, False
+    cleaner = _Cleaner()
+    return cleaner.clean(value, ""), cleaner.is_changed
+
+
+class _Cleaner:
+    def __init__(self) -> None:
+        self.is_changed = False
+
+    def clean(self, value: Any, field: str) -> Any:
+        match value:
+            case str():
+                return self._text(value)
+            case dict():
+                return {self._text(key): self.clean(item, _join(field, key)) for key, item in value.items()}
+            case list():
+                return [self.clean(item, f"{field}[{place}]") for place, item in enumerate(value)]
+            case _Poison():
+                raise UnstorableError(field, value.reason)
+            case float() if not math.isfinite(value):
+                raise UnstorableError(field, _TOO_LARGE.reason)
+            case _:
+                return value
+
+    def _text(self, text: str) -> str:
+        replaced, count = _UNSTORABLE_CHARACTER.subn("\ufffd", text)
+        self.is_changed = self.is_changed or count > 0
+        return replaced
 
 
 def field_and_reason(error: msgspec.ValidationError) -> tuple[str, str]:
@@ -102,7 +117,9 @@ def _cut_below(text: str) -> str:
     depth = 0
     kept: list[str] = []
     start = 0
-    for token in _TOKEN.finditer(text):
+    for number, token in enumerate(_TOKEN.finditer(text)):
+        if number > MOST_TOKENS:
+            raise ValueError(f"The body has more than {MOST_TOKENS:,} strings and brackets; send smaller batches.")
         bracket = token.group()
         if bracket in {"[", "{"}:
             depth += 1

@@ -224,7 +224,8 @@ def test_a_mistyped_key_is_told_so(sender: Sender) -> None:
     wrong = sender.token[:-1] + ("0" if sender.token[-1] != "0" else "1")
     answer = sender.post(b'{"events": []}', token=wrong)
     assert answer.status_code == 401
-    assert answer.json()["error"] == "The key is mistyped: its checksum does not match. Copy it again."
+    words = "The key is mistyped: its checksum does not match. Copy it again."
+    assert answer.json() == {"error": words, "field": "Authorization"}
 
 
 def test_an_unknown_key_is_refused(sender: Sender) -> None:
