@@ -13,11 +13,11 @@ from django.urls import reverse
 
 from alerting.models import Alert
 from dashboard.panels import spoken
-from dashboard.query import DAY, DashboardQuery, moved, stamp
+from dashboard.query import DAY, MINUTE, DashboardQuery, moved, stamp
 from metrics import queries, units
 from metrics.readings import Reading
 from metrics.units import Unit
-from metrics.windows import Window
+from metrics.windows import Window, ceil
 
 RECENT: Final = timedelta(minutes=15)
 STALE: Final = timedelta(seconds=90)
@@ -70,7 +70,9 @@ class Evidence:
 
 def gather(query: DashboardQuery, firing: tuple[Alert, ...], last_call: datetime | None) -> Evidence:
     """Read what the verdict needs: the recent window, the same one before, the watermark."""
-    window = Window.last(RECENT, query.now) if query.is_live else query.exact.until(query.now)
+    # Whole minutes, the running one among them, so that the rollups can answer.
+    recent = Window.last(RECENT, ceil(query.now, MINUTE))
+    window = recent if query.is_live else query.exact.until(query.now)
     shift = query.shift or 7 * DAY
     complete = queries.complete_to(query.slice.project_id, now=query.now)
     usual_shift = max(shift, DAY) if query.is_live else shift
