@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from alerting import rules, spend
 from alerting.findings import Facts
@@ -30,16 +30,17 @@ def close_what_is_over(clock: Clock, *, now: datetime) -> int:
 
 
 def _close_if_over(alert: Alert, clock: datetime, now: datetime) -> int:
-    why = _rule_is_gone(alert) if alert.facts["kind"] == "rule" else _budget_is_gone(alert, clock)
-    if why is None:
-        return 0
-    facts = _last_words(alert, now) if why == PERIOD_OVER else {}
-    if facts is None:
-        return 0
     try:
+        why = _rule_is_gone(alert) if alert.facts["kind"] == "rule" else _budget_is_gone(alert, clock)
+        facts = _last_words(alert, now) if why == PERIOD_OVER else {}
+        if why is None or facts is None:
+            return 0
         with transaction.atomic():
             close(alert, at=max(clock, alert.since), why=why, facts=facts)
     except AlreadyTakenError:
+        return 0
+    except Exception as error:  # noqa: BLE001 whatever is wrong with one alert, the others must be looked at
+        log.warning("Alert %s could not be looked at: %s", alert.pk, type(error).__name__)
         return 0
     return 1
 
@@ -75,12 +76,8 @@ def _last_words(alert: Alert, now: datetime) -> Facts | None:
         return {}
     told: dict[str, Any] = alert.facts["budget"]
     period = Period(_time(told["start"]), _time(told["end"]))
-    try:
-        with transaction.atomic():
-            status = status_in(alert.threshold.budget, period, now)
-    except DatabaseError as error:
-        log.warning("The final sum of alert %s could not be read: %s", alert.pk, type(error).__name__)
-        return None
+    with transaction.atomic():
+        status = status_in(alert.threshold.budget, period, now)
     if status.complete_to is None or status.complete_to < period.end:
         return None
     return {

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from alerting import closing, rules, spend
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 # One rule may not hold up the others.
 STATEMENT_TIMEOUT_MS: Final = 5_000
+TOO_LONG: Final = "57014"
+# Lock not available, deadlock.
+BUSY: Final = ("55P03", "40P01")
 INSTANT: Final = timedelta(microseconds=1)
 
 
@@ -141,6 +144,10 @@ def _step(judge: Callable[[], bool]) -> int:
             return int(judge())
     except (AlreadyTakenError, IntegrityError):
         return 0
+    except OperationalError as error:
+        if _sqlstate(error) in BUSY:
+            return 0  # Another evaluator is at this very rule; what it leaves undone comes up again in seconds.
+        raise
 
 
 @contextmanager
@@ -154,8 +161,12 @@ def _bounded() -> Iterator[None]:
 def _in_words(error: Exception) -> str:
     """An error for the admin. Those of the database say their code only: their text can quote a call."""
     if isinstance(error, DatabaseError):
-        code = getattr(error.__cause__, "sqlstate", None)
-        if code == "57014":
+        code = _sqlstate(error)
+        if code == TOO_LONG:
             return f"The reading took longer than {STATEMENT_TIMEOUT_MS / 1000:g} s. Narrow the rule."
         return f"The database refused the reading (code {code})."
     return str(error)[:300] or type(error).__name__
+
+
+def _sqlstate(error: DatabaseError) -> str | None:
+    return getattr(error.__cause__, "sqlstate", None)

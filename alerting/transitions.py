@@ -4,17 +4,21 @@ Every write is guarded by the number of steps the writer knows of (`seq`), and a
 constraint, so that of two evaluators one takes the step and the other finds it taken.
 """
 
+import logging
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from alerting.findings import Facts, Finding
 from alerting.models import Alert, Notification, Transition
 from alerting.state import Message, State, Step, advance
 from projects.models import Recipient
+
+log = logging.getLogger(__name__)
 
 # An alert that is fine again is an episode that is over.
 STORED: Final = {
@@ -35,6 +39,8 @@ def take(finding: Finding, alert: Alert | None) -> bool:
     Raises AlreadyTakenError or IntegrityError when another evaluator was first.
     """
     state, since = (State(alert.state), alert.since) if alert is not None else (State.OK, finding.at)
+    # A call that was received before the watermark and committed after it sets the watermark back for a moment.
+    finding = replace(finding, at=max(finding.at, since))
     step = advance(state, since, finding.verdict, finding.at, hold_for=finding.hold_for, keep_for=finding.keep_for)
     if step.state is state:
         if alert is not None and finding.value is not None:
@@ -150,8 +156,8 @@ def _told(finding: Finding, message: Message) -> Facts:
     try:
         with transaction.atomic():
             return finding.snapshot() | finding.context()
-    except DatabaseError:
-        # Contributors and comparisons are worth having; an alert is not withheld for them.
+    except Exception as error:  # noqa: BLE001 contributors are worth having; no alert is withheld for them
+        log.warning("What %s is made up of could not be read: %s", finding.subject, type(error).__name__)
         return finding.snapshot()
 
 

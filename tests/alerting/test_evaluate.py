@@ -302,3 +302,45 @@ def test_latency_and_spend_are_judged_in_their_own_units(project: Project, anna:
     assert dear.value == 101 * 600_000
     assert dear.limit == 60_000_000
     assert dear.title == "Spend above $0.06"
+
+
+def test_an_alert_nobody_understands_does_not_stop_the_others(
+    project: Project, rule: AlertRule, anna: Recipient
+) -> None:
+    Alert.objects.create(
+        project=project,
+        subject="from elsewhere",
+        title="?",
+        severity="info",
+        state="firing",
+        since=at(0),
+        opened_at=at(0),
+    )
+    for minute in range(7):
+        traffic(project, minute, ok=15, failed=5)
+        judge(minute + 1)
+    assert Alert.objects.get(rule=rule).state == Alert.State.FIRING
+
+
+def test_an_alert_is_not_withheld_because_its_contributors_cannot_be_read(
+    project: Project, rule: AlertRule, anna: Recipient
+) -> None:
+    for minute in range(3):
+        traffic(project, minute, ok=15, failed=5)
+        judge(minute + 1)
+    traffic(project, 3, ok=15, failed=5)
+    roll_up_minutes(now=at(4))
+    with connection.cursor() as cursor:
+        # Only the parts by error are read for the contributors; reading them fails from now on.
+        cursor.execute(
+            "CREATE FUNCTION broken() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'"
+        )
+        cursor.execute("ALTER TABLE facet_minute RENAME TO facet_minute_kept")
+        cursor.execute(
+            "CREATE VIEW facet_minute AS SELECT * FROM facet_minute_kept WHERE facet = 0 OR (facet <> 0 AND broken())"
+        )
+    evaluate(now=at(4))
+    alert = Alert.objects.get()
+    assert alert.state == Alert.State.FIRING
+    assert "contributors" not in alert.facts["firing"]
+    assert owed() == [("firing", "anna@example.com")]
