@@ -13,9 +13,10 @@ class _Watched:
     def __init__(self, inner: Any, watch: Watch) -> None:
         self._inner = inner
         self._watch: Watch | None = watch
+        self.stream_observer = getattr(inner, "stream_observer", None)  # the SDK asks for it at every event
 
     def __getattr__(self, name: str) -> Any:
-        # httpx2 asks the stream for `elapsed`, the SDK for its own observer.
+        # httpx2 asks the stream for `elapsed`.
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._inner, name)

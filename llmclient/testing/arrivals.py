@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
@@ -17,20 +17,18 @@ OUTPUT: Final = (125, 1.0, 2, 1_500)
 
 
 def arrivals(
-    start: datetime, end: datetime, *, per_day: float, growth: float = 1.0, seed: int = 0
+    start: datetime, end: datetime, *, per_day: Callable[[datetime], float], seed: int = 0
 ) -> Iterator[Arrival]:
     """Poisson arrivals in [start, end), in order of time; aware UTC.
 
-    `per_day` calls on an average working day at the end, `growth` times as many as at the start. Nights are quiet,
-    noon dips, weekends have a third of the traffic.
+    `per_day` gives the intensity at an instant, in calls per day; it is asked once for every ten minutes.
     """
     dice = random.Random(seed)  # noqa: S311  a model, not a secret
     row = 0
     at = start
     while at < end:
         until = min(at + BIN, end)
-        grown = growth ** ((at - end) / (end - start))
-        expected = per_day * grown * rhythm(at) * ((until - at) / DAY)
+        expected = per_day(at) * ((until - at) / DAY)
         for offset in sorted(dice.random() for _ in range(_poisson(expected, dice))):
             yield Arrival(row, at + (until - at) * offset, _size(INPUT, dice), _size(OUTPUT, dice))
             row += 1
@@ -47,11 +45,14 @@ def steady(start: datetime, *, per_second: float, seed: int = 0) -> Iterator[Arr
 
 
 def rhythm(at: datetime) -> float:
-    """How busy this moment is; 1 on the average of a working day (UTC)."""
+    """How busy a product is at this time of its users' day; 1 on the average of a working day.
+
+    Nights are quiet, noon dips, weekends have half of the traffic.
+    """
     hour = at.hour + at.minute / 60
     day = math.exp(-(((hour - 10.0) / 2.6) ** 2)) + math.exp(-(((hour - 15.2) / 2.9) ** 2))
-    # 0.4061 is the mean of the two bells over the day; a tenth of the traffic never sleeps.
-    return (0.1 + 0.9 * day / 0.4061) * (1.0 if at.weekday() < 5 else 0.33)
+    # 0.4062 is the mean of the two bells over the day; a tenth of the traffic never sleeps.
+    return (0.1 + 0.9 * day / 0.4062) * (1.0 if at.weekday() < 5 else 0.5)
 
 
 def _poisson(expected: float, dice: random.Random) -> int:

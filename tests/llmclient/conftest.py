@@ -10,6 +10,7 @@ import llmclient
 from llmclient import _config, _quietly
 from llmclient.testing import FakeAnthropic
 from tests.llmclient.backend import Backend
+from tests.llmclient.scripted import Scripted
 
 ASK: dict[str, Any] = {
     "model": "claude-sonnet-5-5",
@@ -32,6 +33,14 @@ def backend() -> Iterator[Backend]:
     server = Backend()
     yield server
     server.close()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    server = Scripted()
+    yield server
+    server.server.shutdown()
+    server.server.server_close()
 
 
 @pytest.fixture

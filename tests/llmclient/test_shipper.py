@@ -133,6 +133,38 @@ def test_a_server_that_comes_back_gets_everything(monkeypatch: pytest.MonkeyPatc
         server.close()
 
 
+def test_a_server_that_comes_and_goes_gets_every_call_of_every_thread(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmclient._pace.LONGEST_BACKOFF", 0.02)
+    backend.answers = [
+        (503, {"retry-after": "0.01"}, {}),
+        (429, {}, {}),
+        (413, {}, {}),
+        (502, {}, {}),
+        (500, {}, {}),
+    ] * 4
+    llmclient.configure(backend.dsn)
+    sent: list[Call] = []
+
+    def emit() -> None:
+        for _ in range(500):
+            call = finished()
+            sent.append(call)
+            shipper().emit(call)
+
+    threads = [threading.Thread(target=emit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wait_until(lambda: llmclient.flush(1) and not backend.answers)
+    assert sorted(event["id"] for event in backend.events) == sorted(str(call.id) for call in sent)
+    llmclient.close()
+    assert backend.batches[-1]["client"]["emitted"] == 4000
+    assert backend.batches[-1]["client"]["dropped"] == {}
+
+
 def test_after_close_nothing_is_sent_and_nothing_raises(backend: Backend) -> None:
     llmclient.configure(backend.dsn)
     mine = shipper()
