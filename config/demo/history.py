@@ -27,19 +27,19 @@ def write(
     *,
     now: datetime,
     progress: Callable[[int, int], None],
-    per_day: float = story.CALLS_PER_DAY,
+    scale: float = 1.0,
     span: timedelta = story.HISTORY,
 ) -> int:
     """Store what is missing of the history before the project was created; the number of calls stored.
 
     Ids are functions of the project's time of creation, so an interrupted run is completed by the next one.
-    `per_day`: calls on a working day at its end; `span`: how far it goes back. `progress` is told
+    `scale`: how many times as many calls as usual; `span`: how far it goes back. `progress` is told
     the calls done and their total. Raises only errors of django.db.
     """
     end = project.created_at
     start = datetime.combine((end - span).date(), time(), end.tzinfo)
     kept, _ = storable(now)
-    everything = arrivals(start, end, per_day=per_day, growth=story.GROWTH, seed=story.SEED)
+    everything = arrivals(start, end, per_day=lambda at: scale * story.intensity(at, end), seed=story.SEED)
     made = [arrival for arrival in everything if arrival.at >= kept]
     if _stored(project, max(start, kept), end) == len(made):
         return 0

@@ -1,9 +1,10 @@
 """What happened in the demonstration: what went wrong when, and which prompts were changed. Seeded, relative to now."""
 
 from collections.abc import Iterator
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Final
 
+from llmclient.testing.arrivals import rhythm
 from llmclient.testing.traffic import Incident, Release, Trouble
 
 SEED: Final = 20_261_122
@@ -16,8 +17,26 @@ CALLS_PER_DAY: Final = 6_000
 """On an average working day at the end of the history."""
 GROWTH: Final = 1.6
 """Times as many calls at the end of the history as at its start."""
+LIVE_PER_SECOND: Final = 0.5
+RAMP: Final = timedelta(hours=8)
+"""So long before the end of the history calls begin to grow towards the live rate: what is live must not be a cliff."""
 
 LIVE_EVERY: Final = timedelta(minutes=15)
+
+
+def intensity(at: datetime, now: datetime) -> float:
+    """Calls per day at an instant of the history that ends `now`."""
+    usual = CALLS_PER_DAY * GROWTH ** ((at - now) / HISTORY) * rhythm(at.astimezone(zone(now)))
+    share = max(0.0, 1 - (now - at) / RAMP)
+    return float(usual ** (1 - share) * (LIVE_PER_SECOND * 86_400) ** share)
+
+
+def zone(now: datetime) -> timezone:
+    """Where the product's users live: where it is about three in the afternoon, so that one looks at a busy time.
+
+    Their date is always the UTC one.
+    """
+    return timezone(timedelta(hours=min(14, 15 - now.astimezone(UTC).hour)))
 
 
 def incidents(now: datetime) -> list[Incident]:
@@ -33,7 +52,7 @@ def incidents(now: datetime) -> list[Incident]:
 
 def recent_incident(now: datetime) -> Incident:
     """The one of two days ago, or of the working day nearest to it: at weekends too few would notice."""
-    days = {5: 3, 6: 1}.get((now - timedelta(days=2)).weekday(), 2)
+    days = {5: 3, 6: 1}.get((now.astimezone(zone(now)) - timedelta(days=2)).weekday(), 2)
     return _incident(Trouble.ERRORS, now, days=days, at=time(14, 10), minutes=55, severity=0.45)
 
 
@@ -63,4 +82,6 @@ def _incident(trouble: Trouble, now: datetime, *, days: int, at: time, minutes: 
 
 
 def _moment(now: datetime, *, days: int, at: time) -> datetime:
-    return datetime.combine((now - timedelta(days=days)).date(), at, now.tzinfo)
+    """A time of day where the users live, so many days ago."""
+    local = zone(now)
+    return datetime.combine((now.astimezone(local) - timedelta(days=days)).date(), at, local).astimezone(UTC)

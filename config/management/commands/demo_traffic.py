@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 import llmclient
-from config.demo import live, setup
+from config.demo import live, setup, story
 from config.replay.fake_process import FakeNotRunningError, fake_process
 
 
@@ -20,7 +20,9 @@ class Command(BaseCommand):
     help = "Drives live calls through the real client against a fake Claude into the running product, until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--rate", type=float, default=2.0, help="calls per second (default: 2)")
+        parser.add_argument(
+            "--rate", type=float, default=story.LIVE_PER_SECOND, help="calls per second (default: %(default)s)"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         if options["rate"] <= 0:

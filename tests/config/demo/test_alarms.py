@@ -17,8 +17,8 @@ def test_the_last_incident_has_fired_and_is_over() -> None:
     pricelist.load(pricelist.read())
     pricebook.forget()
     project = setup.project()
-    busy, short = 12_000, timedelta(days=4)
-    history.write(project, now=timezone.now(), progress=lambda done, total: None, per_day=busy, span=short)
+    busy, short = 2.0, timedelta(days=4)
+    history.write(project, now=timezone.now(), progress=lambda done, total: None, scale=busy, span=short)
     rollup.roll_up_minutes(now=timezone.now())
     assert alarms.sound(project) >= 4
     alert = Alert.objects.get()

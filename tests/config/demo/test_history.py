@@ -10,7 +10,7 @@ from config.demo import history, setup, story
 from ingest import pricebook, pricelist
 from projects.models import Project
 
-FEW = 40.0
+FEW = 1 / 150
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def project(transactional_db: None) -> Project:
 
 
 def write(project: Project) -> int:
-    return history.write(project, now=timezone.now(), progress=lambda done, total: None, per_day=FEW)
+    return history.write(project, now=timezone.now(), progress=lambda done, total: None, scale=FEW)
 
 
 def scalar(sql: str) -> object:
@@ -33,7 +33,7 @@ def scalar(sql: str) -> object:
 def test_it_covers_four_weeks_and_ends_where_the_project_begins(project: Project) -> None:
     written = write(project)
     assert scalar("SELECT count(*) FROM request_log") == written
-    assert 600 < written < 1100
+    assert 650 < written < 1050
     first, last = scalar("SELECT min(started_at) FROM request_log"), scalar("SELECT max(started_at) FROM request_log")
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
@@ -78,9 +78,10 @@ def test_prompt_versions_change_at_their_release(project: Project) -> None:
 @pytest.mark.parametrize(
     ("now", "incident"),
     [
-        ("2026-11-20 12:00", "2026-11-18 14:10"),  # a Friday: two days ago
-        ("2026-11-23 12:00", "2026-11-20 14:10"),  # a Monday: two days ago is Saturday, so the Friday before
-        ("2026-11-24 20:00", "2026-11-23 14:10"),  # a Tuesday: two days ago is Sunday, so the Monday after
+        ("2026-11-20 15:30", "2026-11-18 14:10"),  # a Friday: two days ago
+        ("2026-11-23 15:30", "2026-11-20 14:10"),  # a Monday: two days ago is Saturday, so the Friday before
+        ("2026-11-23 05:40", "2026-11-20 04:10"),  # 15:40 of Monday, ten hours further east
+        ("2026-11-24 15:30", "2026-11-23 14:10"),  # a Tuesday: two days ago is Sunday, so the Monday after
     ],
 )
 def test_the_last_incident_is_two_days_old_or_of_the_working_day_nearest_to_it(now: str, incident: str) -> None:
