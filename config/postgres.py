@@ -78,7 +78,7 @@ class _Locks:
     @classmethod
     def beside(cls, data_dir: Path) -> "_Locks":
         holders, decision = postgres_cluster.lock_files(data_dir)
-        return cls(_opened(holders), _opened(decision))
+        return cls(postgres_cluster.open_lock(holders), postgres_cluster.open_lock(decision))
 
     @contextmanager
     def deciding(self) -> Iterator[None]:
@@ -97,14 +97,6 @@ class _Locks:
         os.close(self.decision)
 
 
-def _opened(path: Path) -> int:
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    parent = path.parent.stat()
-    if os.geteuid() == 0 and parent.st_uid != 0:
-        os.fchown(file, parent.st_uid, parent.st_gid)  # Else the directory's owner could not hold the server any more.
-    return file
-
-
 def _ensure(data_dir: Path) -> None:
     """A server that answers, whatever state the last one was left in. The decision lock is held."""
     cluster = postgres_cluster.prepared(data_dir, socket_dir(data_dir))
@@ -119,12 +111,13 @@ def _ensure(data_dir: Path) -> None:
             continue
         if postgres_process.wait_until_ready(cluster, pid):
             break
-        if started and not postgres_process.memory_still_in_use(cluster):
+        if started:
             raise PostgresError(postgres_process.why_it_died(cluster))
     postgres_process.create_database(cluster, DATABASE)
 
 
 def _start(cluster: Cluster, data_dir: Path) -> int:
+    postgres_process.wait_until_unused(cluster)
     postgres_process.sweep(cluster)
     postgres_cluster.make_socket_dir(cluster)
     postgres_cluster.write_settings(cluster)

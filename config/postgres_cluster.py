@@ -34,11 +34,22 @@ class Cluster:
     user: User
     socket_dir: Path
     log_file: Path
+    server_lock: Path
+    """Locked by the server and its children for as long as one of them lives."""
 
 
 def lock_files(data_dir: Path) -> tuple[Path, Path]:
     """The files that count the holders and that serialise starting and stopping."""
     return data_dir.with_name(f"{data_dir.name}.holders"), data_dir.with_name(f"{data_dir.name}.lock")
+
+
+def open_lock(path: Path) -> int:
+    """A lock file, which belongs to the owner of its directory even when root was first."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    parent = path.parent.stat()
+    if os.geteuid() == 0 and parent.st_uid != 0:
+        os.fchown(file, parent.st_uid, parent.st_gid)
+    return file
 
 
 def data_of(data_dir: Path) -> Path:
@@ -53,7 +64,8 @@ def prepared(data_dir: Path, socket_dir: Path) -> Cluster:
     data = data_of(data_dir)
     if not data_dir.is_symlink() and not user.can("-x", data_dir.parent):
         data = _placed_elsewhere(data_dir)
-    cluster = Cluster(data, programs, user, socket_dir, data_dir.with_name(f"{data_dir.name}.log"))
+    log_file, server_lock = (data_dir.with_name(f"{data_dir.name}.{suffix}") for suffix in ("log", "server"))
+    cluster = Cluster(data, programs, user, socket_dir, log_file, server_lock)
     if not (data / "PG_VERSION").exists():
         _initialise(cluster)
     return cluster
@@ -193,7 +205,7 @@ def _settings(cluster: Cluster) -> dict[str, str]:
     disk = shutil.disk_usage(cluster.data).total >> 20
     return {
         "listen_addresses": "",
-        "unix_socket_directories": str(cluster.socket_dir),
+        "unix_socket_directories": str(cluster.socket_dir).replace("'", "''"),
         "unix_socket_permissions": "0700",
         "max_connections": "40",
         # Small on purpose: the product shares its machine. 2 GB loads sustained bulk 1.25 times as fast; a machine

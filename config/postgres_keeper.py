@@ -3,7 +3,10 @@
 It reaps the server, so that no zombie looks like a live one in a container whose first process reaps nothing; and it
 stops the server when every holder is gone without having said so (kill -9).
 
-Arguments: holders-lock decision-lock log-file uid gid postgres-command…   Prints the postmaster's pid and detaches.
+The server and all its children inherit a lock: it tells everybody, in other containers too, that they still live.
+
+Arguments: holders-lock decision-lock server-lock log-file uid gid postgres-command…
+Prints the postmaster's pid and detaches.
 """
 
 import fcntl
@@ -13,14 +16,18 @@ import sys
 
 
 def main() -> None:
-    holders_path, decision_path, log_path, uid, gid, *command = sys.argv[1:]
+    holders_path, decision_path, server_path, log_path, uid, gid, *command = sys.argv[1:]
     if os.fork():
         os._exit(0)
     os.setsid()  # A Ctrl-C or a closed terminal is meant for the holders.
     holders, decision = os.open(holders_path, os.O_RDWR), os.open(decision_path, os.O_RDWR)
+    in_use = os.open(server_path, os.O_RDWR)
+    fcntl.flock(in_use, fcntl.LOCK_EX)
     server = os.fork()
     if not server:
+        os.set_inheritable(in_use, True)
         become_server(log_path, int(uid), int(gid), command)
+    os.close(in_use)
     os.write(1, b"%d\n" % server)
     for stream in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), stream)

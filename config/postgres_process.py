@@ -1,5 +1,6 @@
 """The postmaster as a process: is it there, is it ours, does it answer; start it, stop it, say why it died."""
 
+import fcntl
 import logging
 import os
 import shutil
@@ -14,12 +15,13 @@ import psycopg
 from psycopg import sql
 
 from config import postgres_keeper
-from config.postgres_cluster import SUPERUSER, Cluster, PostgresError
+from config.postgres_cluster import SUPERUSER, Cluster, PostgresError, open_lock
 
 log = logging.getLogger(__name__)
 
 PORT = 5432  # Only a part of the socket's name; there is no TCP.
 REPORT_EVERY = 5.0  # seconds between "still recovering" lines
+LAST_ONES_PATIENCE = 60.0  # seconds for the children of a killed server, which may be in the middle of a statement
 STOP_PATIENCE = 30.0  # seconds for the fast stop, then the immediate one
 
 
@@ -52,22 +54,61 @@ def _pid_file(data: Path) -> list[str]:
 
 def _process(pid: int) -> tuple[str, list[str]]:
     """State letter and command line of a process; an empty state when there is none."""
+    if not Path("/proc/self/stat").exists():
+        return _process_by_ps(pid)
     proc = Path("/proc") / str(pid)
-    if Path("/proc/self/stat").exists():
-        try:
-            # The name in the second field may hold spaces and brackets; the state follows the last bracket.
-            state = (proc / "stat").read_text().rpartition(")")[2].split()[0]
-            return state, (proc / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-        except (FileNotFoundError, ProcessLookupError):
-            return "", []
-    answer = subprocess.run(["ps", "-o", "stat=,command=", "-p", str(pid)], check=False, capture_output=True, text=True)
+    try:
+        # The name in the second field may hold spaces and brackets; the state follows the last bracket.
+        state = (proc / "stat").read_text().rpartition(")")[2].split()[0]
+        return state, (proc / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except (FileNotFoundError, ProcessLookupError):
+        return "", []
+
+
+def _process_by_ps(pid: int) -> tuple[str, list[str]]:
+    """The same where there is no /proc (macOS). A path with a space in it is split, and then not taken for ours."""
+    answer = subprocess.run(
+        ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)], check=False, capture_output=True, text=True
+    )
     state, *command = answer.stdout.split() or [""]
     return state[:1], command
 
 
+def wait_until_unused(cluster: Cluster) -> None:
+    """Wait for the last children of a killed server; refuse to be the second server on these files.
+
+    A server in another container shows here as no process at all, but it holds the lock of the shared file.
+    """
+    lock = open_lock(cluster.server_lock)
+    begun = time.monotonic()
+    reported = begun - REPORT_EVERY + 1
+    try:
+        while not _locked(lock):
+            now = time.monotonic()
+            if now - begun > LAST_ONES_PATIENCE:
+                raise PostgresError(
+                    f"Another server, perhaps in another container, uses {cluster.data}."
+                    " Stop it, or set VITALS_HOME to a directory of your own."
+                )
+            if now - reported > REPORT_EVERY:
+                reported = now
+                log.warning("Waiting for the last processes of the earlier PostgreSQL to end")
+            time.sleep(0.05)
+    finally:
+        os.close(lock)
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def sweep(cluster: Cluster) -> None:
     """Remove what a dead server left: PostgreSQL itself would believe a reused pid. The decision lock is held, and
-    a server that still uses the data would be found by its shared memory all the same."""
+    the server's own lock was seen free."""
     for path in (cluster.data / "postmaster.pid", _socket(cluster), _socket(cluster).with_suffix(f".{PORT}.lock")):
         path.unlink(missing_ok=True)
 
@@ -100,6 +141,7 @@ def launch(cluster: Cluster, holders: Path, decision: Path) -> int:
         postgres_keeper.__file__,
         holders,
         decision,
+        cluster.server_lock,
         cluster.log_file,
     ]
     command += [str(cluster.user.uid), str(cluster.user.gid), cluster.programs / "postgres", "-D", cluster.data]
@@ -174,15 +216,6 @@ def stop(data: Path) -> None:
 def _kill(pid: int, how: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, how)
-
-
-def memory_still_in_use(cluster: Cluster) -> bool:
-    """Whether the start failed because the last children of a killed server are still ending: then try again."""
-    busy = "shared memory block" in _log_tail(cluster)
-    if busy:
-        log.warning("Waiting for the last processes of the killed PostgreSQL to end")
-        time.sleep(0.2)
-    return busy
 
 
 def why_it_died(cluster: Cluster) -> str:

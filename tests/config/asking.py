@@ -60,10 +60,10 @@ def serves(data_dir: Path) -> bool:
         return False
 
 
-def hold(data_dir: Path) -> "subprocess.Popen[str]":
-    """Another process that holds the server; it lets go when its input ends."""
+def hold(data_dir: Path, *within: str) -> "subprocess.Popen[str]":
+    """Another process that holds the server, perhaps run by another program; it lets go when its input ends."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.config.holder", str(data_dir)],
+        [*within, sys.executable, "-m", "tests.config.holder", str(data_dir)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config import postgres, postgres_cluster, postgres_user
+from config import postgres, postgres_cluster, postgres_process, postgres_user
 from config.complaints import one_line
 from config.postgres_cluster import PostgresError
 from tests.config.asking import ROOT, alive, connect, eventually, hold, let_go, postmaster, rows, told_pid
@@ -315,6 +315,41 @@ def test_a_socket_directory_somebody_else_prepared_is_refused(data_dir: Path) ->
     with pytest.raises(PostgresError, match="is not a private directory of"), postgres.running(data_dir):
         pass
     trap.unlink()
+
+
+@as_root
+def test_a_server_in_another_container_is_noticed_and_no_second_one_touches_its_files(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_process, "LAST_ONES_PATIENCE", 1.0)
+    other = hold(data_dir, "unshare", "--pid", "--fork", "--mount-proc")
+    told_pid(other)
+    served = (data_dir / "postmaster.pid").read_text()
+    assert postmaster(data_dir) is None  # Its pid means nothing here.
+    with pytest.raises(PostgresError, match="perhaps in another container, uses"), postgres.running(data_dir):
+        pass
+    assert (data_dir / "postmaster.pid").read_text() == served
+    assert rows(data_dir, "SELECT 1") == [(1,)]
+    let_go(other)
+    with postgres.running(data_dir):
+        assert rows(data_dir, "SELECT 1") == [(1,)]
+
+
+def test_processes_are_seen_the_same_without_proc() -> None:
+    assert postgres_process._process_by_ps(os.getpid())[0] in {"R", "S"}
+    assert postgres_process._process_by_ps(os.getpid())[1] == postgres_process._process(os.getpid())[1]
+    zombie = subprocess.Popen(["true"])
+    eventually(lambda: not alive(zombie.pid))
+    assert postgres_process._process_by_ps(zombie.pid)[0] == "Z"
+    zombie.wait()
+    assert postgres_process._process_by_ps(zombie.pid) == ("", [])
+
+
+@as_root
+def test_without_a_user_of_its_own_the_server_runs_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_user, "SYSTEM_USER", "no-such-user-here")
+    monkeypatch.setenv("PATH", "")
+    assert postgres_user.unprivileged().name == "nobody"
 
 
 @as_root
