@@ -36,6 +36,9 @@ class Email:
             raise DeliveryError(_said(code, said), permanent=code >= FINAL) from error
         except smtplib.SMTPDataError as error:
             raise DeliveryError(_said(error.smtp_code, error.smtp_error), permanent=error.smtp_code >= FINAL) from error
+        except ValueError as error:
+            # A header or an address that no mail can have. Somebody has to mend a setting, so it is tried again.
+            raise DeliveryError(f"The mail could not be made: {error}") from error
         except (OSError, smtplib.SMTPException) as error:
             self._close()
             raise DeliveryError(_reason(error), unreachable=True) from error

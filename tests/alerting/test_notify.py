@@ -237,6 +237,18 @@ def test_a_message_that_cannot_be_written_does_not_stop_the_others(
     assert state_of(fine) == ("sent", 1, "")
 
 
+def test_a_sender_that_no_mail_can_have_is_told_and_tried_again(
+    project: Project, anna: Recipient, mail_server: MailServer, settings: Any
+) -> None:
+    settings.DEFAULT_FROM_EMAIL = "vitals@example.com\nBcc: eve@example.com"
+    owed = message(project, anna)
+    assert deliver(now=NOW) == 0
+    state, tries, error = state_of(owed)
+    assert (state, tries) == ("waiting", 1)
+    assert error.startswith("The mail could not be made: ")
+    assert mail_server.received == []
+
+
 def test_a_leased_message_is_left_alone_until_the_lease_runs_out(
     project: Project, anna: Recipient, mail_server: MailServer
 ) -> None:

@@ -45,7 +45,7 @@ def tell(story: str, project: Project, rule: AlertRule) -> None:
 
 
 @given(STORIES)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_whoever_hears_of_a_beginning_hears_of_its_end(
     project: Project, rule: AlertRule, anna: Recipient, story: str
 ) -> None:
@@ -94,8 +94,8 @@ MONEY = st.lists(
 )
 
 
-@given(MONEY.filter(lambda story: len(story) <= 14))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(MONEY.filter(lambda story: len(story) <= 10))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_threshold_is_told_once_per_period_and_amount_and_its_end_once(
     project: Project, anna: Recipient, story: list[tuple[str, int]]
 ) -> None:
