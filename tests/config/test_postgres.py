@@ -336,13 +336,17 @@ def test_a_server_in_another_container_is_noticed_and_no_second_one_touches_its_
 
 
 def test_processes_are_seen_the_same_without_proc() -> None:
-    assert postgres_process._process_by_ps(os.getpid())[0] in {"R", "S"}
-    assert postgres_process._process_by_ps(os.getpid())[1] == postgres_process._process(os.getpid())[1]
-    zombie = subprocess.Popen(["true"])
-    eventually(lambda: not alive(zombie.pid))
-    assert postgres_process._process_by_ps(zombie.pid)[0] == "Z"
-    zombie.wait()
-    assert postgres_process._process_by_ps(zombie.pid) == ("", [])
+    words = ["sleep", "600", *["0"] * 100]
+    process = subprocess.Popen(words)
+    try:
+        eventually(lambda: postgres_process._process(process.pid)[1] == words)
+        assert postgres_process._process_by_ps(process.pid) == ("S", words)
+    finally:
+        process.kill()
+    eventually(lambda: not alive(process.pid))
+    assert postgres_process._process_by_ps(process.pid)[0] == "Z"
+    process.wait()
+    assert postgres_process._process_by_ps(process.pid) == ("", [])
 
 
 @as_root
