@@ -36,8 +36,8 @@ from tests import factories
 BATCH: Final = 500
 BATCHES: Final = 100
 BASELINE_BATCHES: Final = 10
-DISK_CALLS: Final = 50_000
-ROUNDS: Final = 3
+DISK_CALLS: Final = 500_000
+ROUNDS: Final = 5
 CONNECTIONS: Final = 4
 PORT: Final = 18_473
 

@@ -20,17 +20,15 @@ django.setup()
 def database() -> Iterator[str]:
     """Migrates a fresh database, points this process at it, and yields its URL for other processes."""
     original = connection.settings_dict["NAME"]
-    name = connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
-        yield _url(name)
+        yield _url()
     finally:
         connection.creation.destroy_test_db(original, verbosity=0)
 
 
-def _url(name: str) -> str:
-    settings = connection.settings_dict
-    host, port = settings["HOST"], settings["PORT"]
-    login = quote(settings["USER"]) + (f":{quote(settings['PASSWORD'])}" if settings["PASSWORD"] else "")
-    if host.startswith("/"):
-        return f"postgres://{login}@/{name}?{urlencode({'host': host})}"
-    return f"postgres://{login}@{host}{f':{port}' if port else ''}/{name}"
+def _url() -> str:
+    connection.ensure_connection()
+    info = connection.connection.info
+    login = quote(info.user) + (f":{quote(info.password)}" if info.password else "")
+    return f"postgres://{login}@/{info.dbname}?{urlencode({'host': info.host, 'port': info.port})}"

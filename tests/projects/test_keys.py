@@ -6,6 +6,7 @@ import sys
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.db import connection
@@ -125,10 +126,10 @@ def test_a_key_revoked_in_one_process_is_refused_in_another_within_five_seconds(
         "    time.sleep(0.05)\n"
         "print('refused', flush=True)\n"
     )
-    settings = connection.settings_dict
-    database = f"postgres://{settings['USER']}@{settings['HOST'] or 'localhost'}/{settings['NAME']}"
-    if settings["HOST"].startswith("/"):
-        database = f"postgres://{settings['USER']}@/{settings['NAME']}?host={settings['HOST']}"
+    connection.ensure_connection()
+    info = connection.connection.info
+    login = quote(info.user) + (f":{quote(info.password)}" if info.password else "")
+    database = f"postgres://{login}@/{info.dbname}?{urlencode({'host': info.host, 'port': info.port})}"
     with subprocess.Popen(
         [sys.executable, "-c", script, token],
         env={"DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "config.settings", "SECRET_KEY": "test"},
