@@ -1,6 +1,6 @@
 """The addresses of the pages."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from dashboard.views import alerts, first_run, logs, mails, overview, system
@@ -20,7 +20,7 @@ urlpatterns = [
     path("mails/", mails.mails, name="mails"),
     path("mails/<str:key>/", mails.mail, name="mail"),
     path("mails/<str:key>/html/", mails.mail_html, name="mail_html"),
-    path("login/", LoginView.as_view(), name="login"),
+    path("login/", system.SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", system.healthz, name="healthz"),
     path("readyz", system.readyz, name="readyz"),

@@ -127,7 +127,7 @@ def _silent(evidence: Evidence) -> Verdict | None:
     return Verdict(
         "unknown",
         f"It is quiet: no call in the last {_span(RECENT)}, so nothing can be said.",
-        f"None was to be expected at this hour either.{ago}",
+        f"At this hour that is not unusual.{ago}",
         since=last,
     )
 

@@ -17,8 +17,13 @@
     asked = Date.now();
     document.body.dispatchEvent(new CustomEvent("vitals:refresh"));
   }, 1000);
-  document.addEventListener("htmx:after:swap", () => { failures = 0; last = asked = Date.now(); label(); });
-  for (const name of ["htmx:error", "htmx:response:error"]) document.addEventListener(name, () => { failures = Math.min(failures + 1, 5); });
+  const dim = () => document.querySelector("[data-every]")?.classList.toggle("is-old", failures > 0);
+  document.addEventListener("htmx:after:swap", event => {
+    if (event.detail?.ctx?.response?.status >= 400) return;
+    failures = 0; last = asked = Date.now(); label(); dim();
+  });
+  // What was shown last stays, dimmed; the next try waits twice as long, up to five minutes.
+  for (const name of ["htmx:error", "htmx:response:error"]) document.addEventListener(name, () => { failures = Math.min(failures + 1, 5); dim(); });
 
   const label = () => document.querySelectorAll("[data-pause]").forEach(button => {
     button.textContent = paused ? "Resume" : "Pause"; button.setAttribute("aria-pressed", paused);

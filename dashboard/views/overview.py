@@ -44,7 +44,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         return _first_steps(request, query)
     context = _controls(request, query) | _content(query)
     context["notices"] += _not_measured(query)
-    template = "dashboard/_overview.html" if asked.is_refresh(request) else "dashboard/overview.html"
+    template = "dashboard/_refresh.html" if asked.is_refresh(request) else "dashboard/overview.html"
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request", "HX-Boosted"])
     response["Cache-Control"] = "private, no-cache"

@@ -224,6 +224,29 @@ def test_a_refresh_changes_the_numbers_and_keeps_the_charts(visitor: Visitor, bu
     assert page.locator(".main-svg[data-kept]").count() == 1
 
 
+def test_a_server_that_fails_keeps_the_last_numbers_on_the_page_dimmed(visitor: Visitor, busy: Project) -> None:
+    page = visitor.sign_in()
+    visitor.see_charts(1)
+    page.route("**/?project=**", lambda route: route.fulfill(status=500, body="<h1>broken</h1>"))
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('vitals:refresh'))")
+    expect(page.locator("#moving.is-old")).to_be_visible()
+    expect(page.locator(".tile")).to_have_count(6)
+    page.unroute_all()
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('vitals:refresh'))")
+    expect(page.locator("#moving:not(.is-old)")).to_be_visible()
+    assert len(visitor.wrong) == 1  # what the browser itself says of an answer 500
+    visitor.wrong.clear()
+
+
+def test_a_refresh_after_the_session_is_over_leads_to_the_sign_in(visitor: Visitor, busy: Project) -> None:
+    page = visitor.sign_in()
+    visitor.see_charts(1)
+    visitor.context.clear_cookies()
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('vitals:refresh'))")
+    page.wait_for_url(re.compile(r"/login/\?next="))
+    expect(page.locator(".tile")).to_have_count(0)
+
+
 def test_a_line_can_be_switched_off_in_the_legend_and_stays_off(visitor: Visitor, busy: Project) -> None:
     page = visitor.sign_in()
     visitor.see_charts(1)
