@@ -11,7 +11,7 @@ from typing import Any
 
 import llmclient
 
-DEADLINE = 10.0  # seconds any condition may take before a test gives up
+DEADLINE = 30.0  # seconds any condition may take before a test gives up
 
 
 def wait_until(condition: Callable[[], object], *, deadline: float = DEADLINE) -> None:
@@ -85,7 +85,7 @@ class Backend:
 
 def only_event(backend: Backend) -> dict[str, Any]:
     """Delivers what is measured; it must be one event."""
-    assert llmclient.flush(5)
+    assert llmclient.flush(30)
     assert len(backend.events) == 1, backend.events
     return backend.events[0]
 

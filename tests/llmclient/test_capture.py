@@ -25,7 +25,7 @@ def test_content_stays_at_home_by_default(backend: Backend, ask: dict[str, Any],
                 stream.get_final_message()
         else:
             client.messages.create(**ask)
-    assert llmclient.flush(5)
+    assert llmclient.flush(30)
     assert "content" not in backend.events[0]
     assert "nobody else" not in json.dumps(backend.batches)
 

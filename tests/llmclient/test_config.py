@@ -53,7 +53,7 @@ def test_the_environment_is_enough(backend: Backend, ask: dict[str, Any], monkey
     monkeypatch.setenv("LLMCLIENT_DSN", backend.dsn)
     with FakeAnthropic() as fake:
         client_of(fake).messages.create(**ask)
-    assert llmclient.flush(5)
+    assert llmclient.flush(30)
     assert len(backend.events) == 1
 
 
@@ -82,7 +82,7 @@ def test_configuring_again_delivers_to_the_old_place_first(backend: Backend, ask
         client.messages.create(**ask)
         llmclient.configure(second.dsn)
         client.messages.create(**ask)
-    assert llmclient.flush(5)
+    assert llmclient.flush(30)
     assert (len(backend.events), len(second.events)) == (1, 1)
     llmclient.close()
     second.close()
@@ -97,7 +97,7 @@ def test_what_was_spooled_is_delivered_after_a_restart(backend: Backend, ask: di
         assert len(list(tmp_path.iterdir())) == 1
         llmclient.configure(backend.dsn, spool=tmp_path)
         client.messages.create(**ask)
-    assert llmclient.flush(5)
+    assert llmclient.flush(30)
     llmclient.close()
     assert len(backend.events) == 2
     assert list(tmp_path.iterdir()) == []

@@ -224,7 +224,7 @@ def test_other_endpoints_work_retry_and_make_no_event(backend: Backend, ask: dic
     with FakeAnthropic([fail(529, headers=SOON)]) as fake:
         client = client_of(fake)
         assert [model.id for model in client.models.list()] != []
-    assert llmclient.flush(5)
+    assert llmclient.flush(30)
     assert backend.events == []
 
 
@@ -235,7 +235,7 @@ def test_raw_and_streaming_responses_are_measured(backend: Backend, ask: dict[st
         assert client.messages.with_raw_response.create(**ask).parse().content[0].text == "raw"
         with client.messages.with_streaming_response.create(**ask) as response:
             assert json.loads(response.read())["content"][0]["text"] == "piecewise"
-    assert llmclient.flush(5)
+    assert llmclient.flush(30)
     assert [event["usage"]["output_tokens"] for event in backend.events] == [5, 5]
     assert [event["outcome"] for event in backend.events] == ["ok", "ok"]
 

@@ -99,7 +99,7 @@ def test_flush_waits_for_what_was_emitted(backend: Backend) -> None:
     llmclient.configure(backend.dsn)
     for _ in range(1234):
         shipper().emit(finished())
-    assert llmclient.flush(10)
+    assert llmclient.flush(30)
     assert len(backend.events) == 1234
     assert backend.batches[-1]["client"]["emitted"] == 1234
 
@@ -125,7 +125,7 @@ def test_a_server_that_comes_back_gets_everything(monkeypatch: pytest.MonkeyPatc
     wait_until(lambda: shipper().delivery.failures > 1)
     server = Backend(port)
     try:
-        assert llmclient.flush(10)
+        assert llmclient.flush(30)
         assert [event["id"] for event in server.events] == [str(call.id) for call in sent]
         assert server.batches[0]["client"]["dropped"] == {}
     finally:
@@ -216,11 +216,11 @@ def test_a_forked_child_sends_its_own_calls_and_not_those_of_its_parent(backend:
     if child == 0:
         try:
             shipper().emit(finished())
-            os._exit(0 if llmclient.flush(10) and shipper().buffer.emitted == 1 else 1)
+            os._exit(0 if llmclient.flush(30) and shipper().buffer.emitted == 1 else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert llmclient.flush(10)
+    assert llmclient.flush(30)
     assert len(backend.events) == 2
     assert [event["id"] for event in backend.events].count(str(parents.id)) == 1
     clients = [batch["client"] for batch in backend.batches]
@@ -232,12 +232,12 @@ def test_a_fork_python_was_not_told_of_is_noticed(backend: Backend, monkeypatch:
     llmclient.configure(backend.dsn)
     mine = shipper()
     mine.emit(finished())
-    assert mine.flush(10)
+    assert mine.flush(30)
     before, pid = mine.buffer, os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     mine.emit(finished())
     assert mine.buffer is not before
-    assert mine.flush(10)
+    assert mine.flush(30)
     mine.close()
     assert [batch["client"]["emitted"] for batch in backend.batches] == [1, 1]
 
@@ -307,14 +307,14 @@ def test_a_program_ends_in_time_when_nobody_listens() -> None:
         seconds, _, errors = run(
             PROGRAM.format(url=fake.url), LLMCLIENT_DSN=f"http://llv_ing_k@127.0.0.1:{free_port()}"
         )
-    assert seconds < 5  # 2 s are promised; the rest is for the end of the interpreter on a busy machine
+    assert seconds < 10  # 2 s are promised, measured in bench/client.py; the rest is for a busy machine
     assert "5 telemetry events could not be delivered before the end of the process" in errors
 
 
 def test_a_program_ends_in_time_when_the_server_is_silent() -> None:
     with FakeAnthropic() as fake, silent_server() as port:
         seconds, _, errors = run(PROGRAM.format(url=fake.url), LLMCLIENT_DSN=f"http://llv_ing_k@127.0.0.1:{port}")
-    assert seconds < 5
+    assert seconds < 10
     assert "5 telemetry events could not be delivered" in errors
 
 

@@ -18,7 +18,7 @@ def test_a_call_carries_the_ids_of_the_trace_around_it(backend: Backend, ask: di
     llmclient.configure(backend.dsn)
     with FakeAnthropic() as fake, trace.use_span(SPAN):
         client_of(fake).messages.create(**ask)
-    assert llmclient.flush(5)
+    assert llmclient.flush(30)
     assert backend.events[0]["trace_id"] == "00000000000000000000000000000abc"
     assert backend.events[0]["span_id"] == "0000000000000def"
 
