@@ -104,6 +104,14 @@ def test_months_answer_only_when_the_whole_month_is_asked_for() -> None:
     assert [table for table, _, _ in asked(window, by="user_id", step=DAY)] == ["user_day"]
 
 
+def test_the_month_that_is_not_over_is_read_by_the_day() -> None:
+    window = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC))
+    assert asked(window, {"user_id": "ada"}) == [
+        ("user_day", "01 00:00:00", "22 00:00:00"),
+        ("request_log", "22 00:00:00", "02 00:00:00"),
+    ]
+
+
 def test_what_is_not_kept_by_user_is_read_from_the_calls() -> None:
     window = Window.last(DAY, NOW)
     retries = frozenset({"requests", "unpriced", "retries"})

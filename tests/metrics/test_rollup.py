@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections, transaction
 
+from config.jobs import JOBS
 from ingest.histogram import bucket_of, middle_of, quantile
 from ingest.vocabulary import Grain
 from metrics import marks, queries, rollup
@@ -124,6 +125,15 @@ def test_a_call_without_an_environment_is_counted_once() -> None:
 
 
 @pytest.mark.django_db
+def test_a_window_that_ends_within_a_millisecond_holds_the_call_of_that_millisecond() -> None:
+    owner = factories.project()
+    factories.stored(owner, at=NOW - timedelta(milliseconds=1))
+    for microseconds, requests in ((1, 1), (999, 1), (1000, 0)):
+        window = Window.last(5, NOW - timedelta(microseconds=microseconds))
+        assert queries.value("requests", window, Slice(owner.pk), now=NOW).value == requests
+
+
+@pytest.mark.django_db
 def test_stored_percentiles_are_those_of_the_stored_histogram_and_of_the_calls() -> None:
     owner = factories.project()
     latencies = [3, 7, 7, 40, 41, 980, 1020, 5000, 65_000, 250_000]
@@ -183,7 +193,7 @@ def test_a_month_is_the_sum_of_its_days_that_are_over() -> None:
 def test_marks_keep_their_age_on_the_way_from_minute_to_day() -> None:
     owner = factories.project()
     factories.stored(owner, at=NOW - HOUR, now=NOW - 50 * MINUTE)
-    factories.stored(owner, at=NOW - HOUR, now=NOW - 40 * MINUTE)
+    factories.stored(owner, at=NOW - HOUR + MINUTE, now=NOW - 40 * MINUTE)
     roll_up_minutes(now=NOW)
     assert rollups.rows("SELECT grain, bucket, marked_at FROM rollup_dirty") == [
         (Grain.HOUR, NOW - HOUR, NOW - 50 * MINUTE)
@@ -217,6 +227,12 @@ def test_work_that_does_not_fit_into_the_time_is_left_for_the_next_run(monkeypat
     monkeypatch.setattr(rollup, "MINUTES_BUDGET", 0)
     assert roll_up_minutes(now=NOW) == 0
     assert rollups.marks() == [(Grain.MINUTE, NOW, owner.pk)]
+
+
+def test_a_run_stops_at_four_fifths_of_its_lease() -> None:
+    leases = {job.verb: job.lease for job in JOBS}
+    assert leases["metrics.rollup.roll_up_minutes"] * 4 == rollup.MINUTES_BUDGET * 5
+    assert leases["metrics.rollup.roll_up_hours"] * 4 == rollup.HOURS_BUDGET * 5
 
 
 @pytest.mark.django_db
