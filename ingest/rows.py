@@ -117,10 +117,11 @@ def encode(
         2, len(event.attempts) or _unlisted_attempts(event), 2, bucket_of(duration_ms), 2, usage.web_searches,
     )  # fmt: skip
     error, limits, kept = event.error, event.limits, detail.encode(event)
+    trace_id, span_id = event.trace_id, event.span_id
     return b"".join((
         always,
         _ending(event, nanousd, price_id),
-        _trace(event.trace_id, event.span_id),
+        _NO_TRACE if trace_id is None and span_id is None else _trace(trace_id, span_id),
         _NO_LIMITS if limits is None else _limits(limits),
         _text(event.user_id), _text(event.session_id), _text(event.request_id),
         _NULL if error is None else _text(error.message),
@@ -170,20 +171,15 @@ def _ending(event: Event, nanousd: int | None, price_id: int | None) -> bytes:
 
 
 def _trace(trace_id: str | None, span_id: str | None) -> bytes:
-    if trace_id is None and span_id is None:
-        return _NO_TRACE
     trace = _NULL if trace_id is None else _LENGTHS[16] + bytes.fromhex(trace_id)
     return trace + (_NULL if span_id is None else _LENGTHS[8] + bytes.fromhex(span_id))
 
 
 def _limits(limits: Limits) -> bytes:
-    values = (
-        limits.requests_limit, limits.requests_remaining, limits.input_limit, limits.input_remaining,
-        limits.output_limit, limits.output_remaining,
-    )  # fmt: skip
-    if None in values:
-        return b"".join(map(_int4, values))
-    one, two, three, four, five, six = values
+    one, two, three = limits.requests_limit, limits.requests_remaining, limits.input_limit
+    four, five, six = limits.input_remaining, limits.output_limit, limits.output_remaining
+    if one is None or two is None or three is None or four is None or five is None or six is None:
+        return b"".join(map(_int4, (one, two, three, four, five, six)))
     return _pack_limits(4, one, 4, two, 4, three, 4, four, 4, five, 4, six)
 
 
