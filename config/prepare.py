@@ -35,13 +35,19 @@ def migrate() -> None:
 def collect_static() -> None:
     """Collect and compress the static files when they are missing or older than a source."""
     built = Path(settings.STATIC_ROOT)
+    manifest = built / "staticfiles.json"
+    if _is_fresh(manifest):
+        return
     built.mkdir(parents=True, exist_ok=True)
-    with (built.parent / f".{built.name}.lock").open("a") as lock:
+    with (built / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # Two that start at once would write the same files.
-        manifest = built / "staticfiles.json"
-        if not manifest.exists() or manifest.stat().st_mtime < _newest_source():
+        if not _is_fresh(manifest):
             call_command("collectstatic", interactive=False, verbosity=0)
             os.utime(manifest)  # Left untouched when nothing in it changed.
+
+
+def _is_fresh(manifest: Path) -> bool:
+    return manifest.exists() and manifest.stat().st_mtime >= _newest_source()
 
 
 def _newest_source() -> float:

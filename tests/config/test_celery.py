@@ -20,6 +20,7 @@ from config import schedule
 from config.models import Job
 from tests.config.asking import ROOT, eventually, free_port, listens
 from tests.config.ticking import JOBS
+from tests.conftest import missing
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
@@ -80,9 +81,9 @@ def runs_on() -> None:
 @pytest.fixture
 def redis_url(home: Path) -> Iterator[str]:
     """The address of a Redis of our own, so that nobody's data is flushed."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("redis-server is not installed on this machine")
+    program = shutil.which("redis-server") or ""
+    if not program:
+        missing("redis-server")
     port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)

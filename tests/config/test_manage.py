@@ -14,7 +14,7 @@ pytestmark = pytest.mark.processes
 
 
 def manage(home: Path, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    kept = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+    kept = {key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "STATEMENT_TIMEOUT_MS"}}
     environment = {**kept, "VITALS_HOME": str(home), **more}
     command = [sys.executable, str(ROOT / "manage.py"), *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
