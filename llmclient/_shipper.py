@@ -118,7 +118,8 @@ class Shipper:
                 return
             if not more:
                 # None: the step itself failed, and would fail again at once.
-                wake.wait(FAULT_PAUSE if more is None else delivery.wait(time.monotonic()))
+                pause = FAULT_PAUSE if more is None else quietly(delivery.wait, time.monotonic())
+                wake.wait(pause or FAULT_PAUSE)
                 wake.clear()
 
     def _answer_flushes(self) -> None:

@@ -52,6 +52,8 @@ HOOKS: list[tuple[Any, str]] = [
     (_buffer.Buffer, "settle"),
     (_delivery.Delivery, "step"),
     (_delivery.Delivery, "header"),
+    (_delivery.Delivery, "wait"),
+    (_delivery.Delivery, "leave"),
     (_event, "as_dict"),
     (_exits, "call_at_exit"),
 ]
