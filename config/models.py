@@ -9,7 +9,9 @@ class Job(models.Model):
     name = models.CharField(max_length=64, primary_key=True)
     due_at = models.DateTimeField(help_text="The next run may start at this time.")
     lease_until = models.DateTimeField(null=True, help_text="Until then one worker runs it; empty when nobody does.")
-    fence = models.BigIntegerField(default=0, help_text="Grows with every claim; a worker that lost its lease cannot report.")
+    fence = models.BigIntegerField(
+        default=0, help_text="Grows with every claim; a worker that lost its lease cannot report."
+    )
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     duration_ms = models.IntegerField(null=True)

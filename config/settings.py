@@ -10,12 +10,12 @@ from config.jobs import BEAT_SCHEDULE
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
-# --- where things are kept ------------------------------------------------------------------------------------------
+# --- where things are kept ------------------------------------------------------------------------
 
 # Everything the product writes on this machine: the embedded database, the broker's files, mails, keys.
 VITALS_HOME = Path(env.str("VITALS_HOME", default=str(BASE_DIR / "var" / "vitals"))).resolve()
 
-# --- the web ----------------------------------------------------------------------------------------------------------
+# --- the web --------------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
 # The address people open, used for the links in mails.
@@ -93,7 +93,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
-# --- static files: ours, and the browser libraries out of installed packages ---------------------------------------------
+# --- static files: ours, and the browser libraries out of installed packages ----------------------
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static-built"
@@ -108,7 +108,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# --- the database --------------------------------------------------------------------------------------------------------
+# --- the database ---------------------------------------------------------------------------------
 
 # The user's own PostgreSQL (>= 15); without it an embedded server under VITALS_HOME is used.
 DATABASE_URL = env.str("DATABASE_URL", default="") or postgres.url(VITALS_HOME / "postgres")
@@ -136,13 +136,13 @@ RETENTION_DAYS = {
     "facet_hour": env.int("RETENTION_HOUR_DAYS", default=396),
 }
 
-# --- periodic work --------------------------------------------------------------------------------------------------------
+# --- periodic work --------------------------------------------------------------------------------
 
 # redis://… when there is more than one host; without it the broker is a directory. It holds no truth either way.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or "filesystem://"
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
 
-# --- mails ----------------------------------------------------------------------------------------------------------------
+# --- mails ----------------------------------------------------------------------------------------
 
 # smtp://user:password@host:587, smtp+tls://…, smtp+ssl://…; without it mails are written to files in VITALS_HOME/mails.
 EMAIL_URL = env.str("EMAIL_URL", default="")
@@ -154,7 +154,7 @@ else:
 EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="LLM Vitals <vitals@localhost>")
 
-# --- the rest -------------------------------------------------------------------------------------------------------------
+# --- the rest -------------------------------------------------------------------------------------
 
 # Shows the banner that says the data is made up, and the page with the mails written to files.
 DEMO = env.bool("DEMO", default=False)

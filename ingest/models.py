@@ -37,7 +37,9 @@ class Price(models.Model):
     provider = models.CharField(max_length=32, default="anthropic")
     model = models.CharField(max_length=100, help_text="Model id without its date, for example claude-sonnet-5-5.")
     effective_from = models.DateTimeField(help_text="UTC, inclusive.")
-    effective_until = models.DateTimeField(null=True, blank=True, help_text="UTC, exclusive; empty: until the next row.")
+    effective_until = models.DateTimeField(
+        null=True, blank=True, help_text="UTC, exclusive; empty: until the next row."
+    )
     input = models.BigIntegerField(validators=[MinValueValidator(0)])
     output = models.BigIntegerField(validators=[MinValueValidator(0)])
     cache_read = models.BigIntegerField(validators=[MinValueValidator(0)])

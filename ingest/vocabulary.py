@@ -1,6 +1,6 @@
 """The closed sets of words an event may use, and the small numbers they are stored as.
 
-The words are those of the wire (docs/events.md). A number, once given, is never given to another word: old rows keep it.
+The words are those of the wire (docs/events.md). A number is never given to another word: old rows keep it.
 `llmclient` spells the same words on its side, because old clients live long; tests/test_contract.py holds them equal.
 """
 

@@ -34,7 +34,7 @@ class IngestKey(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="ingest_keys")
     environment = models.CharField(max_length=64, default="production")
     label = models.CharField(max_length=120, blank=True, help_text="Where this key is used.")
-    key_id = models.CharField(max_length=10, unique=True, editable=False, help_text="The public part; safe to write down.")
+    key_id = models.CharField(max_length=10, unique=True, editable=False, help_text="The public part of the key.")
     digest = models.BinaryField(max_length=32, editable=False, help_text="SHA-256 of the secret part.")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False)

@@ -12,7 +12,7 @@ import llmclient
 from ingest import wire
 from ingest.vocabulary import ErrorCategory, Outcome, Source, StopReason
 from llmclient._event import as_dict
-from llmclient.testing import FakeAnthropic, capture, fail, reply
+from llmclient.testing import Answer, FakeAnthropic, capture, fail, reply
 
 DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "events.md").read_text()
 
@@ -40,7 +40,7 @@ def test_the_stop_reasons_are_those_of_the_sdk() -> None:
 
 
 def test_what_the_client_emits_is_what_the_server_reads() -> None:
-    script = [reply("Hello", input_tokens=12, output_tokens=3), fail(529), reply("Again")]
+    script: list[Answer] = [reply("Hello", input_tokens=12, output_tokens=3), fail(529), reply("Again")]
     with FakeAnthropic(script) as fake, capture() as calls:
         llm = llmclient.instrument(anthropic.Anthropic(api_key="key", base_url=fake.url, max_retries=1))
         for _ in range(2):

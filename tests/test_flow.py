@@ -23,8 +23,6 @@ from metrics.rollup import roll_up_hours, roll_up_minutes
 from projects.models import Project, Recipient
 from tests import factories
 
-ASKED = {"model": "claude-sonnet-5-5", "max_tokens": 400, "messages": [{"role": "user", "content": "Hello"}]}
-
 
 @pytest.fixture
 def project(live_server: LiveServer) -> Iterator[Project]:
@@ -34,6 +32,10 @@ def project(live_server: LiveServer) -> Iterator[Project]:
     llmclient.configure(f"http://{token}@{urlsplit(live_server.url).netloc}", app="helpdesk")
     yield owner
     llmclient.close()
+
+
+def ask(llm: anthropic.Anthropic) -> None:
+    llm.messages.create(model="claude-sonnet-5-5", max_tokens=400, messages=[{"role": "user", "content": "Hello"}])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -48,10 +50,10 @@ def test_a_call_walks_from_the_client_to_a_page_and_a_mail(project: Project, mai
     with FakeAnthropic([reply("Hi", input_tokens=1_000, output_tokens=100), *[fail(529)] * 3]) as fake:
         llm = llmclient.instrument(anthropic.Anthropic(api_key="key", base_url=fake.url, max_retries=0))
         with llmclient.context(feature="inbox", prompt_type="triage", user_id="user-4711"):
-            llm.messages.create(**ASKED)
+            ask(llm)
             for _ in range(3):
                 with pytest.raises(anthropic.APIStatusError):
-                    llm.messages.create(**ASKED)
+                    ask(llm)
     assert llmclient.flush(10)
 
     # 2 to 4, validate, price, store: $2 and $10 per million tokens make 2,000,000 + 1,000,000 nano-dollars.

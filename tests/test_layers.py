@@ -14,7 +14,7 @@ def test_every_import_contract_is_kept() -> None:
 
 
 def test_the_steps_of_the_product_can_be_read_off_the_docstrings() -> None:
-    steps = {}
+    steps: dict[int, list[str]] = {}
     for path in ROOT.glob("*/*.py"):
         first = path.read_text().split("\n", 1)[0]
         for number in range(1, 9):

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('environment', models.CharField(default='production', max_length=64)),
                 ('label', models.CharField(blank=True, help_text='Where this key is used.', max_length=120)),
-                ('key_id', models.CharField(editable=False, help_text='The public part; safe to write down.', max_length=10, unique=True)),
+                ('key_id', models.CharField(editable=False, help_text='The public part of the key.', max_length=10, unique=True)),
                 ('digest', models.BinaryField(help_text='SHA-256 of the secret part.', max_length=32)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('expires_at', models.DateTimeField(blank=True, help_text='UTC; empty means the key does not expire.', null=True)),

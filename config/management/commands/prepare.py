@@ -14,5 +14,5 @@ class Command(BaseCommand):
     help = "Make everything ready for the web, worker and beat processes; prints who can log in, as JSON."
     requires_system_checks = []
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         self.stdout.write(json.dumps(prepare(timezone.now(), demo=settings.DEMO)))
