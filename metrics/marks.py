@@ -38,10 +38,10 @@ class Run:
     window: Window
 
 
-def newest() -> int:
-    """Return the id of the newest mark there is; work is bounded by it, or a busy ingest would keep it going."""
+def newest(grain: Grain) -> int:
+    """Return the id of the newest mark of a grain; work is bounded by it, or a busy ingest would keep it going."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce(max(id), 0) FROM rollup_dirty")
+        cursor.execute("SELECT coalesce(max(id), 0) FROM rollup_dirty WHERE grain = %s", [grain])
         (mark,) = cursor.fetchone()
         return int(mark)
 

@@ -73,7 +73,7 @@ def _drain(levels: Sequence[_Level], *, now: datetime, seconds: float) -> int:
     deadline = monotonic() + seconds
     done = 0
     for level in levels:
-        newest = marks.newest()
+        newest = marks.newest(level.grain)
         while monotonic() < deadline and (buckets := _pass(level, up_to=newest, now=now)):
             done += buckets
     return done
