@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-import orjson
 from django.contrib.auth.models import User
 
+from dashboard import transcript
 from dashboard.search import Call
+from dashboard.transcript import Turn
 from ingest import bodies
 from ingest.models import BodyDictionary, RequestBody
 from projects import audit
@@ -14,10 +15,9 @@ from projects.models import Project
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The text of a call, or why there is none."""
+    """What was said in a call, or why it cannot be shown."""
 
-    input: str = ""
-    output: str = ""
+    turns: tuple[Turn, ...] = ()
     why_not: str = ""
 
 
@@ -31,14 +31,4 @@ def read_body(call: Call, project: Project, reader: User) -> Body:
         content = bodies.unpack(row.dictionary_id, bytes(row.body))
     except (bodies.BodyError, BodyDictionary.DoesNotExist) as error:
         return Body(why_not=f"The body of this call cannot be read: {error}")
-    return Body(_readable(content.get("input")), _readable(content.get("output")))
-
-
-def _readable(text: object) -> str:
-    """Return JSON indented, and anything else as it is."""
-    if text is None:
-        return ""
-    try:
-        return orjson.dumps(orjson.loads(str(text)), option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
-        return str(text)
+    return Body((*transcript.asked(content.get("input") or ""), *transcript.answered(content.get("output") or "")))

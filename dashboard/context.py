@@ -52,14 +52,14 @@ def _nav(request: HttpRequest) -> list[Link]:
     match = request.resolver_match
     here = match.url_name if match is not None and not match.namespaces else ""
     kept = _kept(request)
-    firing = Alert.objects.filter(state__in=OPEN).count()
+    firing = _firing(request)
     pages = [
         ("overview", "Overview", 0),
         ("logs", "Logs", 0),
         ("alerts", "Alerts", firing),
         *([("mails", "Mails", 0)] if mails_go_to_files() and request.user.is_staff else []),
     ]
-    group = {"request": "logs", "alert": "alerts", "mail": "mails"}
+    group = {"request": "logs", "request_body": "logs", "alert": "alerts", "mail": "mails"}
     links = [
         Link(name, label, reverse(name) + kept, group.get(here or "", here) == name, count)
         for name, label, count in pages
@@ -67,6 +67,15 @@ def _nav(request: HttpRequest) -> list[Link]:
     if request.user.is_staff:
         links.append(Link("admin", "Settings", reverse("admin:index"), False, is_boosted=False))
     return links
+
+
+def _firing(request: HttpRequest) -> int:
+    """Count what fires in the project on the page, or in all where the page is about none."""
+    alerts = Alert.objects.filter(state__in=OPEN)
+    query = getattr(request, "dashboard_query", None)
+    if query is not None and query.project is not None:
+        alerts = alerts.filter(project=query.project)
+    return alerts.count()
 
 
 def _kept(request: HttpRequest) -> str:

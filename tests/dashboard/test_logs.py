@@ -141,6 +141,7 @@ def test_a_prompt_is_shown_to_those_who_may_read_it_and_the_reading_is_noted(
     assert "Good morning" in response.content.decode()
     assert "Hello &lt;b&gt;you&lt;/b&gt;" in response.content.decode()
     assert response["Cache-Control"] == "private, no-store"
+    assert "<h3>User</h3>" in response.content.decode()
     event = AuditEvent.objects.get()
     assert (event.action, event.target, event.project) == ("read.body", made, project)
     assert event.actor is not None
