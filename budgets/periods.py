@@ -28,12 +28,9 @@ class Period:
 def period_at(budget_period: str, zone: str, at: datetime) -> Period:
     """The period an instant belongs to. `budget_period` is "day" or "month"; `zone` an IANA name."""
     tz = ZoneInfo(zone)
-    first = _first_date(budget_period, at.astimezone(tz).date())
-    start = _begin(first, tz)
-    if at < start:
-        first = _first_date(budget_period, first - timedelta(days=1))
-        start = _begin(first, tz)
-    end = _begin(_next(budget_period, first), tz)
+    # From the day before on: what a clock that was set back shows may be off by a date.
+    first = _first_date(budget_period, at.astimezone(tz).date() - timedelta(days=1))
+    start, end = _begin(first, tz), _begin(_next(budget_period, first), tz)
     while at >= end:
         first = _next(budget_period, first)
         start, end = end, _begin(_next(budget_period, first), tz)

@@ -5,7 +5,7 @@ import pytest
 from alerting import rules
 from alerting.letters import compose
 from alerting.models import Alert, AlertRule
-from alerting.wording import Row, plain
+from alerting.wording import Row, minutes, plain
 from metrics.catalog import METRICS
 from metrics.rollup import roll_up_minutes
 from metrics.windows import Window
@@ -66,6 +66,13 @@ def test_every_metric_can_be_written_about(project: Project, metric: str, direct
 )
 def test_the_first_line_says_what_it_means(project: Project, metric: str, lead: str) -> None:
     assert plain(str(firing(project, metric)[1]["lead"])) == lead
+
+
+@pytest.mark.parametrize(
+    ("length", "words"), [(1, "minute"), (5, "5 minutes"), (60, "hour"), (90, "90 minutes"), (120, "2 hours")]
+)
+def test_a_window_is_named_as_people_say_it(length: int, words: str) -> None:
+    assert minutes(length) == words
 
 
 def test_a_rule_without_a_band_does_not_repeat_its_limit(project: Project) -> None:
