@@ -19,7 +19,7 @@ from django.utils import timezone
 from config import schedule
 from config.models import Job
 from tests.config.asking import ROOT, eventually, free_port, listens
-from tests.config.ticking import JOBS
+from tests.config.small_jobs import JOBS
 from tests.conftest import missing
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
