@@ -7,8 +7,8 @@ from uuid import UUID
 
 from ingest import bodies, dimensions, partitions, pricebook, rows
 from ingest.charge import charge
+from ingest.events import Event
 from ingest.vocabulary import DimensionKind
-from ingest.wire import Event
 
 
 class Origin(NamedTuple):

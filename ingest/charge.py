@@ -7,10 +7,10 @@ between the two is the difference between a hole in the bill and a bill that is 
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from ingest.events import Event
 from ingest.pricing import PriceBook
 from ingest.usage import Usage
 from ingest.vocabulary import Flag
-from ingest.wire import Event
 
 # Answers that were not bought from the provider.
 _NOT_BOUGHT: Final = frozenset({"cache", "stale_cache", "rule", "deferred", "notice"})

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from django.db.backends.utils import CursorWrapper
 
-from ingest.wire import Client
+from ingest.events import Client
 
 # Counts run from the start of the process, so the largest report is the latest: a batch that was repeated or overtaken
 # by the next one changes nothing.

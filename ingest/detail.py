@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.wire import Attempt, ErrorInfo, Event
+from ingest.events import Attempt, ErrorInfo, Event
 
 _encode: Final = msgspec.json.Encoder().encode
 

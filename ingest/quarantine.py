@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from ingest import wire
+from ingest.events import Event, encode
 from ingest.models import Quarantined
 from ingest.partitions import lower_bound, storable
-from ingest.wire import Event
 
 _TOO_OLD: Final = "Its time is before the days that are kept (RETENTION_CALL_DAYS)."
 _TOO_NEW: Final = "Its time is more than 10 minutes ahead of this server's clock."
@@ -23,7 +22,7 @@ def keep(events: Iterable[Event], *, project_id: int, now: datetime) -> None:
                 event_id=event.id,
                 received_at=now,
                 reason=_TOO_OLD if event.id.int < first else _TOO_NEW,
-                event=wire.encode(event),
+                event=encode(event),
             )
             for event in sorted(events, key=lambda event: event.id.int)
         ],

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from ingest import detail
 from ingest.charge import Charge
+from ingest.events import Event, Limits, canonical
 from ingest.histogram import bucket_of
 from ingest.partitions import EPOCH
 from ingest.vocabulary import ErrorCategory, Flag, Outcome, Source, StopReason
-from ingest.wire import Event, Limits, canonical
 
 _ALWAYS: Final = (
     *("id", "started_at", "received_at", "infra_nanousd", "digest"),

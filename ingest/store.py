@@ -15,8 +15,8 @@ from django.db.backends.utils import CursorWrapper
 
 from ingest import batch, client_report, partitions, quarantine, rows
 from ingest.batch import Batch, Origin
+from ingest.events import Client, Event
 from ingest.vocabulary import Grain
-from ingest.wire import Client, Event
 
 __all__ = ["Origin", "Receipt", "sqlstate_of", "store"]
 
