@@ -1,6 +1,6 @@
 """How much faster a page is from the rollups than from the calls, and what the rollups cost.
 
-    python -m bench.dashboard [--calls 2000000]
+    python -m bench.dashboard [--calls 3000000]
 
 On a database of its own on the server of DATABASE_URL: a month of calls, then the questions a dashboard asks, each put
 to `metrics.queries` as pages do and to the calls as plain SQL, interleaved in the same run. Trust the ratios.
@@ -29,7 +29,7 @@ from projects.models import Project
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 DAYS: Final = 30
-CALLS: Final = 2_000_000
+CALLS: Final = 3_000_000
 DENSE_CALLS: Final = 200_000
 ROUNDS: Final = 5
 METRICS: Final = ("requests", "errors", "spend", "latency_p50", "latency_p95", "latency_p99")

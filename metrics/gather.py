@@ -105,7 +105,7 @@ def _read_rows(question: Question, piece: Piece, keep: Keep | None) -> Iterator[
     arrays = ", ".join(f"array_agg({expression})" for expression in named.values())
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {of_key}, array_agg(extract(epoch FROM bucket)::bigint), {arrays}"
+            f"SELECT {of_key}, array_agg(date_part('epoch', bucket)::bigint), {arrays}"
             f" FROM {piece.table.name} {condition.text} GROUP BY 1",
             condition.values,
         )

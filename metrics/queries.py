@@ -25,6 +25,8 @@ __all__ = ["WindowTooWideError", "breakdown", "compare", "complete_to", "series"
 
 _EXACT: Final = Context(prec=28)
 _NOTHING: Final = Totals()
+# All that a point of a series needs beside its metrics.
+_COUNTED: Final = frozenset({"requests"})
 
 
 class _Grid(NamedTuple):
@@ -183,7 +185,7 @@ def _question(
         filters,
         window,
         now,
-        facts=ALWAYS.union(*(metric.facts for metric in asked)),
+        facts=(ALWAYS if step is None else _COUNTED).union(*(metric.facts for metric in asked)),
         histograms=frozenset(metric.formula.histogram for metric in asked if metric.formula.histogram),
         step=step,
         by=by,
