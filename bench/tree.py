@@ -79,15 +79,22 @@ def processes(product: Product) -> list[tuple[str, psutil.Process]]:
     found = [("supervisor", supervisor)]
     found += [(_name(child), child) for child in supervisor.children(recursive=True)]
     for process in psutil.process_iter():
-        words = process.cmdline()
+        words = _words(process)
         if "postgres_keeper" in " ".join(words) and any(word.startswith(str(product.home)) for word in words):
             found.append(("postgres keeper", process))
             found += [("postgres", server) for server in process.children(recursive=True)]
     return found
 
 
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:  # It ended this moment, or is somebody else's.
+        return []
+
+
 def _name(process: psutil.Process) -> str:
-    words = " ".join(process.cmdline())
+    words = " ".join(_words(process))
     for part, name in (("granian", "web"), ("config.beat", "beat"), ("worker", "worker")):
         if part in words:
             return name
