@@ -4,11 +4,13 @@ Sums are exact for any window: whole buckets come from the rollups, the ragged e
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
-from typing import Final, NamedTuple
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from metrics.catalog import METRICS, Metric
 from metrics.formulas import ALWAYS, Columns, Sum, Totals, columns_of
@@ -27,6 +29,7 @@ _EXACT: Final = Context(prec=28)
 _NOTHING: Final = Totals()
 # All that a point of a series needs beside its metrics.
 _COUNTED: Final = frozenset({"requests"})
+_Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
 class _Grid(NamedTuple):
@@ -98,15 +101,14 @@ def several_series(
     names: Mapping[Key, str] = {0: ""} if by is None else labels(slice_.project_id, by)
     starts = tuple(window.buckets(bucket))
     grid = _Grid(starts, bucket, bisect_left(starts, now), complete)
-    place_of = {seconds_of(start): place for place, start in enumerate(starts)}
-    placed = {
-        key: [([place_of[second] for second in strip.seconds], strip.columns) for strip in strips.get(key, ())]
-        for key in keys
-    }
-    return {
-        metric.key: tuple(_line(metric, names.get(key, str(key)), placed[key], grid) for key in keys)
-        for metric in asked
-    }
+    seconds = [seconds_of(start) for start in starts]
+    lines: dict[str, list[Series]] = {metric.key: [] for metric in asked}
+    for key in keys:
+        of_key = strips.get(key, ())
+        pick = _picker(of_key, seconds, grid.begun)
+        for metric in asked:
+            lines[metric.key].append(_line(metric, names.get(key, str(key)), of_key, pick, grid))
+    return {key: tuple(of_metric) for key, of_metric in lines.items()}
 
 
 def breakdown(
@@ -230,16 +232,29 @@ def _reading(metric: Metric, cell: Columns, complete: datetime) -> Reading:
     return Reading(metric.key, value, metric.formula.samples(cell)[0], complete, cell["unpriced"][0])
 
 
-def _line(metric: Metric, name: str, placed: Sequence[tuple[Sequence[int], Columns]], grid: _Grid) -> Series:
-    # What has not happened yet is unknown, not zero.
-    values: list[Value] = [metric.empty if place < grid.begun else None for place in range(len(grid.starts))]
-    samples = [0] * len(values)
-    for places, columns in placed:
-        cells = zip(places, metric.formula.values(columns), metric.formula.samples(columns), strict=True)
-        for place, value, sample in cells:
-            values[place] = value
-            samples[place] = sample
-    return Series(metric.key, name, grid.starts, grid.step, tuple(values), tuple(samples), grid.complete_to)
+def _picker(strips: Sequence[Strip], seconds: Sequence[int], begun: int) -> _Pick:
+    """Return what brings a column of some strips into the order of the grid.
+
+    Two entries must follow the column: what a bucket without calls holds, and what one that has not begun holds.
+    """
+    place = {second: place for place, second in enumerate(chain.from_iterable(strip.seconds for strip in strips))}
+    places = [place.get(second, len(place) + (at >= begun)) for at, second in enumerate(seconds)]
+    return itemgetter(*places) if len(places) > 1 else lambda column: tuple(column[at] for at in places)
+
+
+def _line(metric: Metric, name: str, strips: Sequence[Strip], pick: _Pick, grid: _Grid) -> Series:
+    values = chain.from_iterable(metric.formula.values(strip.columns) for strip in strips)
+    samples = chain.from_iterable(metric.formula.samples(strip.columns) for strip in strips)
+    return Series(
+        metric.key,
+        name,
+        grid.starts,
+        grid.step,
+        # What has not happened yet is unknown, not zero.
+        pick([*values, metric.empty, None]),
+        pick([*samples, 0, 0]),
+        grid.complete_to,
+    )
 
 
 def _difference(value: Value, other: Value) -> Value:
