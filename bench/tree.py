@@ -39,8 +39,10 @@ def free_port() -> int:
 def home() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="vitals-bench-"))
     path.chmod(0o755)  # PostgreSQL's own user must be able to enter when root runs this.
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -15,6 +15,11 @@ from config.models import Job
 
 
 @pytest.fixture
+def plain_static_files() -> None:
+    """Here the build is the subject."""
+
+
+@pytest.fixture
 def sources(settings: Settings, tmp_path: Path) -> Path:
     """One directory of static files in place of the product's, and an empty place to collect them in."""
     folder = tmp_path / "sources"
