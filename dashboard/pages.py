@@ -1,4 +1,4 @@
-"""Pages as data: the question each answers, and its panels in the order they are read."""
+"""Display — step 8 of 8: pages as data, each a question and its panels in the order they are read."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,24 +1,16 @@
-"""The URL grammar: which calls, which time, compared with what. One parser for pages, exports and links in mails.
+"""The query: which calls, which time, compared with what. The same for pages, exports and links in mails."""
 
-Nothing in an address can fail a page: a value that makes no sense is left out, and the page says so.
-"""
-
-import re
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
-
-from django.http import QueryDict
 
 from ingest.vocabulary import ErrorCategory
 from metrics.slices import Slice
 from metrics.windows import Window, ceil, floor
 from projects.models import Project
 
-T = TypeVar("T")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 PRESETS: Final = {"1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
@@ -42,14 +34,11 @@ COMPARISONS: Final = {
 }
 STATUSES: Final = ("ok", "degraded", "error", "rejected", "cancelled", "failed")
 ERRORS: Final = frozenset(category.name.lower() for category in ErrorCategory if category is not ErrorCategory.NONE)
-# Name in the address → field here.
-_TEXTS: Final = {name: name for name in ("feature", "user", "session", "model", "prompt_type")}
 FILTERS: Final = ("feature", "model", "prompt_type", "user", "session", "status", "err")
 # What only single calls have: measured numbers are not kept by these.
 ONLY_LOGS: Final = ("session", "status")
-_LABELS: Final = {"prompt_type": "prompt type", "err": "error"}
-_RELATIVE: Final = re.compile(r"now(?:-(\d{1,5})([mhd]))?")
-_SPANS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
+LABELS: Final = {"prompt_type": "prompt type", "err": "error"}
+SPANS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +158,7 @@ class DashboardQuery:
     @property
     def chips(self) -> list[Chip]:
         return [
-            Chip(_LABELS.get(name, name), value, self.string(**{name: ""}))
+            Chip(LABELS.get(name, name), value, self.string(**{name: ""}))
             for name in FILTERS
             if (value := getattr(self, name)) != ""
         ]
@@ -194,39 +183,6 @@ def ceil_span(span: timedelta, step: timedelta) -> timedelta:
     return max(-(-span // step), 1) * step
 
 
-def parse(
-    data: QueryDict,
-    *,
-    projects: Collection[Project],
-    environments: Callable[[Project], Collection[str]],
-    now: datetime,
-) -> DashboardQuery:
-    """Read an address. Never raises: what is not understood becomes a notice."""
-    reader = _Reader(data)
-    slug = reader.one_of("project", {project.slug: project for project in projects})
-    project = slug if slug is not None else next(iter(projects), None)
-    environment = reader.text("env")
-    if environment != "" and (project is None or environment not in environments(project)):
-        reader.notices.append(f"No call has come from an environment called {_short(environment)}; showing all.")
-        environment = ""
-    start, end, frm, to = reader.range(now)
-    return DashboardQuery(
-        project=project,
-        now=now,
-        start=start,
-        end=end,
-        frm=frm,
-        to=to,
-        environment=environment,
-        status=reader.one_of("status", {word: word for word in STATUSES}) or "",
-        err=reader.one_of("err", {word: word for word in ERRORS}) or "",
-        cmp=reader.one_of("cmp", {word: word for word in COMPARISONS}) or "7d",
-        before=reader.identifier("before"),
-        **{name: reader.text(key) for key, name in _TEXTS.items()},
-        notices=tuple(reader.notices),
-    )
-
-
 def moved(query: DashboardQuery, window: Window) -> DashboardQuery:
     """Return the same query over another, fixed range."""
     return replace(query, start=window.start, end=window.end, frm=stamp(window.start), to=stamp(window.end))
@@ -237,69 +193,5 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-class _Reader:
-    """Takes values out of an address one by one and collects what it could not understand."""
-
-    def __init__(self, data: QueryDict) -> None:
-        self.data = data
-        self.notices: list[str] = []
-
-    def text(self, key: str) -> str:
-        values = self.data.getlist(key)
-        value = values[0].strip() if values else ""
-        if len(values) > 1:
-            self.notices.append(f"Only one {_LABELS.get(key, key)} at a time: showing {_short(value)}.")
-        if len(value) > 200 or "\x00" in value or not value.isprintable():
-            self.notices.append(f"The {_LABELS.get(key, key)} in the address is not a name and was left out.")
-            return ""
-        return value
-
-    def one_of(self, key: str, known: Mapping[str, T]) -> T | None:
-        value = self.text(key)
-        if value != "" and value not in known:
-            self.notices.append(f"There is no {_LABELS.get(key, key)} {_short(value)}; it was left out.")
-        return known.get(value)
-
-    def identifier(self, key: str) -> UUID | None:
-        value = self.text(key)
-        try:
-            return UUID(value) if value != "" else None
-        except ValueError:
-            self.notices.append("The place in the list was not understood; showing the newest calls.")
-            return None
-
-    def range(self, now: datetime) -> tuple[datetime, datetime, str, str]:
-        frm, to = self.text("from") or DEFAULT_FROM, self.text("to") or "now"
-        start, end = self._time("from", frm, now), self._time("to", to, now)
-        if start is not None and end is not None and start < end and end - start <= LONGEST and start <= now:
-            return start, end, frm, to
-        if start is not None and end is not None:
-            self.notices.append(
-                f"A range must start before it ends, in the past, and be at most {LONGEST.days} days long; "
-                "showing the last 24 hours."
-            )
-        return now - DAY, now, DEFAULT_FROM, "now"
-
-    def _time(self, key: str, written: str, now: datetime) -> datetime | None:
-        try:
-            if (match := _RELATIVE.fullmatch(written)) is not None:
-                number, unit = match.groups()
-                return now if number is None else now - int(number) * _SPANS[unit]
-            # A plus before a zone arrives as a space.
-            at = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", written) if "T" in written else written)
-            at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-            at = at.astimezone(UTC)
-            if at.year < 2000 or at.year > 9000:
-                raise ValueError("out of range")
-        except (ValueError, OverflowError):
-            self.notices.append(f"{_short(written)} is not a time ({key}); write now-6h or 2026-11-22T14:00:00Z.")
-            return None
-        return at
-
-
 def _span(preset: str) -> timedelta:
-    return int(preset[:-1]) * _SPANS[preset[-1]]
-
-
-def _short(value: str) -> str:
-    return f"“{value[:40]}…”" if len(value) > 40 else f"“{value}”"
+    return int(preset[:-1]) * SPANS[preset[-1]]

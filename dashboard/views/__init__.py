@@ -1,1 +1,1 @@
-"""Display — step 8 of 8: what was measured becomes pages."""
+"""One module for each page, and what they share: `asked`."""

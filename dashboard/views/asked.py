@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest
 from django.utils import timezone
 
-from dashboard import query
+from dashboard import address
 from dashboard.query import DashboardQuery
 from ingest import dimensions
 from ingest.vocabulary import DimensionKind
@@ -20,7 +20,7 @@ def environments(project: Project) -> Collection[str]:
 
 def read(request: HttpRequest) -> DashboardQuery:
     """Parse the address and keep the result on the request, where the frame of the page finds it."""
-    found = query.parse(
+    found = address.parse(
         request.GET,
         projects=list(Project.objects.all()),
         environments=environments,

@@ -1,4 +1,4 @@
-"""What the tests of the pages share: a project with calls, people who look, and static files without a build."""
+"""What the tests of the pages share: a project with calls, and people who look."""
 
 from datetime import datetime, timedelta
 
@@ -6,18 +6,10 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
-from pytest_django.fixtures import Settings
 
 from metrics.rollup import roll_up_hours, roll_up_minutes
 from projects.models import Project
 from tests import factories
-
-
-@pytest.fixture(autouse=True)
-def unbuilt_static_files(settings: Settings) -> None:
-    """Addresses of static files without their hash: nothing has been collected for a test."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 from alerting import starter_rules
 from alerting.models import Alert
 from budgets.models import Budget, Threshold
-from ingest import pricebook, pricelist
-from ingest.models import Price, RequestLog
+from ingest.models import RequestLog
 from projects import keys
 from projects.models import Project, Recipient
 from tests import browser as chromium
@@ -81,9 +80,6 @@ class Visitor:
 @pytest.fixture
 def busy(project: Project, now: datetime) -> Project:
     """A day of calls of six features and five kinds of errors, a budget, rules, a key, and an alert."""
-    if not Price.objects.exists():  # taken away with the rest when a test before this one was over
-        pricelist.load(pricelist.read())
-        pricebook.forget()
     kinds = ("overloaded", "rate_limit", "timeout", "server_error", "invalid_output")
     events = []
     for n in range(480):

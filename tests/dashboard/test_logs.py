@@ -10,7 +10,8 @@ from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from dashboard.query import DashboardQuery, parse
+from dashboard.address import parse
+from dashboard.query import DashboardQuery
 from dashboard.search import find, search
 from dashboard.views.asked import environments
 from ingest.models import Price

@@ -7,7 +7,8 @@ from django.http import QueryDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.query import FILTERS, DashboardQuery, parse
+from dashboard.address import parse
+from dashboard.query import FILTERS, DashboardQuery
 from metrics.windows import Window
 from projects.models import Project
 

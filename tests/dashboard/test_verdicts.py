@@ -8,7 +8,7 @@ import pytest
 from django.http import QueryDict
 
 from alerting.models import Alert
-from dashboard.query import parse
+from dashboard.address import parse
 from dashboard.verdicts import Evidence, gather, verdict
 from metrics.readings import Reading
 from metrics.windows import Window
