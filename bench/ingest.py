@@ -186,11 +186,11 @@ def server(settings: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def wait_until_up() -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
         try:
@@ -202,7 +202,7 @@ def wait_until_up() -> None:
             return
         finally:
             connection.close()
-    raise TimeoutError("the web process did not answer within 30 s")
+    raise TimeoutError("the web process did not answer within two minutes")
 
 
 def post_all(packed: list[bytes], token: str, *, accepted: int) -> None:
