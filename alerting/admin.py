@@ -14,6 +14,8 @@ from alerting.models import Alert, AlertRule, Notification, Transition
 from budgets.names import unheard_of
 from metrics import units
 from metrics.catalog import METRICS
+from projects.admin import ProjectAdmin
+from projects.models import Project
 
 ALERTABLE = {key: metric for key, metric in METRICS.items() if metric.alertable}
 
@@ -210,3 +212,17 @@ def _plain(number: Decimal) -> str:
 
 def _several(number: int) -> str:
     return "1 rule" if number == 1 else f"{number} rules"
+
+
+# `projects` knows nothing of rules, so what a new project gets here is added to its page from this side.
+admin.site.unregister(Project)
+
+
+@admin.register(Project)
+class WatchedProjectAdmin(ProjectAdmin):
+    """A project made in the admin is watched from its first day, as one made on the command line is."""
+
+    def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            starter_rules.install(obj)

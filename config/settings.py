@@ -108,6 +108,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+# The names without a hash are never asked for; compressing them as well would double the first start.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
 # --- the database ---------------------------------------------------------------------------------
 
 # The user's own PostgreSQL (>= 15); without it an embedded server under VITALS_HOME is used.

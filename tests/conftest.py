@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import redis
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.db import connection
-from pytest_django import DjangoDbBlocker
+from pytest_django.fixtures import Settings
 
 from config import postgres
 from ingest import pricebook, pricelist
+from ingest.models import Price
 
 REDIS_URL = "redis://127.0.0.1:6379/9"
 # Tables made by SQL, which Django's flush does not know.
@@ -30,7 +32,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     if os.environ.get("DATABASE_URL"):
         yield
         return
-    with postgres.running(settings.VITALS_HOME / "postgres"):
+    with postgres.running(django_settings.VITALS_HOME / "postgres"):
         yield
 
 
@@ -43,18 +45,32 @@ def redis_url() -> str:
     return REDIS_URL
 
 
-def _is_transactional(request: pytest.FixtureRequest) -> bool:
+def _database_of(request: pytest.FixtureRequest) -> Literal["none", "rolled back", "committed"]:
     marker = request.node.get_closest_marker("django_db")
-    wanted = {"transactional_db", "live_server", "django_db_reset_sequences"}
-    return bool(marker and marker.kwargs.get("transaction")) or bool(wanted & set(request.fixturenames))
+    names = set(request.fixturenames)
+    if (marker and marker.kwargs.get("transaction")) or names & {"transactional_db", "live_server"}:
+        return "committed"
+    return "rolled back" if marker or "db" in names else "none"
 
 
 @pytest.fixture(autouse=True)
-def storage(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """What a transactional test committed is taken away again, and what the migrations had loaded is put back."""
-    yield
-    if _is_transactional(request):
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {STORAGE}")
-            pricelist.load(pricelist.read())
+def storage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The prices of the migrations at the start, which Django's flush takes away; no calls left at the end."""
+    database = _database_of(request)
     pricebook.forget()
+    if database != "none":
+        request.getfixturevalue("_django_db_helper")
+        if not Price.objects.exists():
+            pricelist.load(pricelist.read())
+    yield
+    if database == "committed":
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {STORAGE}")
+    pricebook.forget()
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Settings) -> None:
+    """Static files go by their own names: a test needs no build."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}

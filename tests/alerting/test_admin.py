@@ -198,3 +198,12 @@ def test_what_happened_can_be_read_and_not_changed(
     assert admin_client.get(base + "add/").status_code == 403
     assert admin_client.post(f"{base}{row.pk}/delete/", {"post": "yes"}).status_code == 403
     assert admin_client.post(f"{base}{row.pk}/change/", {"title": "x"}).status_code == 403
+
+
+def test_a_project_made_in_the_admin_has_the_starter_rules(admin_client: Client) -> None:
+    form = {"name": "Shop", "slug": "shop", "infra_nanousd_per_request": "0", "infra_nanousd_per_token": "0"}
+    inlines = {f"{name}-{count}_FORMS": "0" for name in ("recipients", "ingest_keys") for count in ("TOTAL", "INITIAL")}
+    answer = admin_client.post("/admin/projects/project/add/", form | inlines)
+    assert answer.status_code == 302
+    rules = AlertRule.objects.filter(project__slug="shop").order_by("name")
+    assert [rule.name for rule in rules] == ["Answers are slow", "Many requests fail", "Spending runs away"]

@@ -21,7 +21,6 @@ from alerting.evaluate import evaluate
 from alerting.models import Alert, AlertRule, Notification, Transition
 from alerting.notify import LEASE, deliver
 from budgets.models import Budget, Threshold
-from ingest import pricebook, pricelist
 from metrics.rollup import roll_up_minutes
 from projects.models import Project, Recipient
 from tests.alerting.conftest import MailServer, at, traffic
@@ -73,9 +72,6 @@ def burst(project: Project, rule: AlertRule, anna: Recipient) -> AlertRule:
 
 @pytest.fixture
 def overspent(project: Project, anna: Recipient) -> Budget:
-    # The test before has left the tables as if nothing was ever loaded.
-    pricelist.load(pricelist.read())
-    pricebook.forget()
     budget = Budget.objects.create(project=project, name="Daily", period="day", amount_nanousd=60_000_000)
     Threshold.objects.create(budget=budget, percent=100, severity="critical")
     for minute in range(8):

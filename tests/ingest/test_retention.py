@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from ingest import partitions
-from ingest.models import BodyDictionary, Dimension, RequestLog, SealedDay
+from ingest.models import BodyDictionary, Dimension, Quarantined, RequestLog, SealedDay
 from ingest.retention import drop_expired
 from tests import factories
 from tests.factories import NOW
@@ -69,6 +69,17 @@ def test_calls_go_with_their_day_and_names_dictionaries_and_seals_stay() -> None
     assert Dimension.objects.filter(project=project, name="long ago").exists()
     assert SealedDay.objects.filter(day=then.date()).exists()
     assert BodyDictionary.objects.filter(project=project).count() == 1
+
+
+@pytest.mark.django_db
+def test_quarantine_is_emptied_like_bodies_of_the_same_age() -> None:
+    project = factories.project()
+    for age in (30, 31):
+        Quarantined.objects.create(
+            project=project, event_id=factories.call_id(), received_at=NOW - timedelta(days=age), reason="", event=b"{}"
+        )
+    drop_expired(now=NOW)
+    assert [event.received_at for event in Quarantined.objects.all()] == [NOW - timedelta(days=30)]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -15,15 +14,6 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 TOKEN = re.compile(r"llv_ing_\w{10}_\w{43}_\w{6}")
-
-
-@pytest.fixture(autouse=True)
-def plain_static_files(settings: Any) -> None:
-    """The manifest is built at set-up; these pages are read, not looked at."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
 
 
 def add_key(client: Client, project: Project, **fields: str) -> str:

@@ -7,15 +7,12 @@ from django.utils import timezone
 
 from alerting.models import Alert, Notification
 from config.demo import alarms, history, setup, story
-from ingest import pricebook, pricelist
 from metrics import rollup
 from projects.models import Project
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_last_incident_has_fired_and_is_over() -> None:
-    pricelist.load(pricelist.read())
-    pricebook.forget()
     project = setup.project()
     busy, short = 2.0, timedelta(days=4)
     history.write(project, now=timezone.now(), progress=lambda done, total: None, scale=busy, span=short)

@@ -7,7 +7,6 @@ from django.db import connection
 from django.utils import timezone
 
 from config.demo import history, setup, story
-from ingest import pricebook, pricelist
 from projects.models import Project
 
 FEW = 1 / 150
@@ -15,8 +14,6 @@ FEW = 1 / 150
 
 @pytest.fixture
 def project(transactional_db: None) -> Project:
-    pricelist.load(pricelist.read())
-    pricebook.forget()
     return setup.project()
 
 

@@ -15,21 +15,12 @@ from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 from bench.trace_totals import text_of, totals
-from ingest import pricebook, pricelist
 from projects.models import IngestKey
 
 TRACE = Path(__file__).parents[2] / "data" / "azure_llm_conversation_2023.csv.gz"
 ROWS = 300
 # bench/trace_totals.py over the first 300 rows.
 TOTALS = (300, 270_000, 76_870, 1_308_700_000)
-
-
-@pytest.fixture
-def live(live_server: LiveServer) -> LiveServer:
-    """The product on a socket, with the prices that the flush after an earlier test took away."""
-    pricelist.load(pricelist.read())
-    pricebook.forget()
-    return live_server
 
 
 def replay(server: LiveServer, **options: Any) -> str:
@@ -50,25 +41,25 @@ def stored() -> tuple[int, ...]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.processes
 def test_what_is_stored_is_the_trace_to_the_nano_dollar_and_a_second_replay_changes_nothing(
-    live: LiveServer,
+    live_server: LiveServer,
 ) -> None:
-    first = replay(live)
+    first = replay(live_server)
     assert "sent 300 · accepted 300 · dropped 0 · input tokens 270,000 · output tokens 76,870" in first
     assert stored() == TOTALS
     (again,) = re.findall(r"--from (\S+)", first)
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, digest, received_at FROM request_log ORDER BY id")
         before = cursor.fetchall()
-        replay(live, start=again)
+        replay(live_server, start=again)
         cursor.execute("SELECT id, digest, received_at FROM request_log ORDER BY id")
         assert cursor.fetchall() == before
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.processes
-def test_times_users_and_attempts_are_those_of_the_model(live: LiveServer) -> None:
+def test_times_users_and_attempts_are_those_of_the_model(live_server: LiveServer) -> None:
     start = timezone.now().replace(microsecond=0) - timedelta(hours=2)
-    replay(live, start=start.isoformat(), seed=7)
+    replay(live_server, start=start.isoformat(), seed=7)
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -85,8 +76,8 @@ def test_times_users_and_attempts_are_those_of_the_model(live: LiveServer) -> No
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.processes
-def test_in_faster_time_the_latencies_are_the_models_all_the_same(live: LiveServer) -> None:
-    replay(live, limit=20, speed=40, processes=1)
+def test_in_faster_time_the_latencies_are_the_models_all_the_same(live_server: LiveServer) -> None:
+    replay(live_server, limit=20, speed=40, processes=1)
     assert stored()[0] == 20
     with connection.cursor() as cursor:
         cursor.execute("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY duration_ms) FROM request_log")
@@ -95,8 +86,8 @@ def test_in_faster_time_the_latencies_are_the_models_all_the_same(live: LiveServ
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_key_of_a_replay_is_revoked_afterwards(live: LiveServer) -> None:
-    replay(live, limit=1, processes=1)
+def test_the_key_of_a_replay_is_revoked_afterwards(live_server: LiveServer) -> None:
+    replay(live_server, limit=1, processes=1)
     (key,) = IngestKey.objects.all()
     assert key.revoked_at is not None
 
@@ -125,9 +116,9 @@ def test_what_cannot_be_replayed_is_told_in_one_line(options: dict[str, Any], me
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_server_that_takes_no_events_is_told(live: LiveServer) -> None:
+def test_a_server_that_takes_no_events_is_told(live_server: LiveServer) -> None:
     with pytest.raises(CommandError, match="does not take events: it answered 404"):
-        replay(live, url=f"{live.url}/elsewhere")
+        replay(live_server, url=f"{live_server.url}/elsewhere")
 
 
 def test_the_independent_sum_agrees_with_the_published_totals() -> None:
