@@ -82,7 +82,7 @@ def processes(product: Product) -> list[tuple[str, psutil.Process]]:
     found += [(_name(child), child) for child in supervisor.children(recursive=True)]
     for process in psutil.process_iter():
         words = _words(process)
-        if "postgres_keeper" in " ".join(words) and any(word.startswith(str(product.home)) for word in words):
+        if "postgres/keeper" in " ".join(words) and any(word.startswith(str(product.home)) for word in words):
             found.append(("postgres keeper", process))
             found += [("postgres", server) for server in process.children(recursive=True)]
     return found

@@ -7,7 +7,7 @@ import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseError
 
-from config.postgres_cluster import PostgresError
+from config.postgres.files import PostgresError
 
 _MEANINGS = {
     errno.ENOSPC: "the disk is full; free some space",

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from config import postgres
-from config.postgres_cluster import PostgresError
+from config.postgres.files import PostgresError
 
 OLDEST = 15
 

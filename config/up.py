@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from config import children, database, postgres, postgres_process, processes, settings
+from config import children, database, postgres, processes, settings
 from config.complaints import one_line
-from config.postgres_cluster import PostgresError, data_of
+from config.postgres import server
+from config.postgres.files import PostgresError, data_of
 from config.processes import StopRequest, Tree
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def _looker(tree: Tree, stop: StopRequest) -> Callable[[], None]:
 
 def _postgres_lives(stop: StopRequest) -> bool:
     """Start it again when it died. A reason that a person can mend (a full disk) is told, and then tried again."""
-    if postgres_process.live(data_of(POSTGRES)) is not None:
+    if server.live(data_of(POSTGRES)) is not None:
         return True
     log.warning("PostgreSQL ended; starting it again")
     try:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psycopg
 
-from config import postgres, postgres_process
-from config.postgres_cluster import data_of
+from config import postgres
+from config.postgres import server
+from config.postgres.files import data_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,11 +30,11 @@ def listens(port: int) -> bool:
 
 
 def postmaster(data_dir: Path) -> int | None:
-    return postgres_process.live(data_of(data_dir))
+    return server.live(data_of(data_dir))
 
 
 def alive(pid: int) -> bool:
-    return postgres_process.alive(pid)
+    return server.alive(pid)
 
 
 def eventually(condition: Callable[[], object], seconds: float = 30) -> None:

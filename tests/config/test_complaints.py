@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, ProgrammingError
 
 from config.complaints import one_line
-from config.postgres_cluster import PostgresError
+from config.postgres.files import PostgresError
 
 
 def caused(outer: Exception, cause: Exception) -> Exception:

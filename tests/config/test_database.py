@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from config import database
-from config.postgres_cluster import PostgresError
+from config.postgres.files import PostgresError
 from tests.config.asking import free_port
 
 

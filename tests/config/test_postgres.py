@@ -14,9 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config import postgres, postgres_cluster, postgres_process, postgres_user
+from config import postgres
 from config.complaints import one_line
-from config.postgres_cluster import PostgresError
+from config.postgres import account, files, server
+from config.postgres.files import PostgresError
 from tests.config.asking import ROOT, alive, connect, eventually, hold, let_go, postmaster, rows, told_pid
 
 pytestmark = pytest.mark.processes
@@ -321,7 +322,7 @@ def test_a_socket_directory_somebody_else_prepared_is_refused(data_dir: Path) ->
 def test_a_server_in_another_container_is_noticed_and_no_second_one_touches_its_files(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_process, "LAST_ONES_PATIENCE", 1.0)
+    monkeypatch.setattr(server, "LAST_ONES_PATIENCE", 1.0)
     other = hold(data_dir, "unshare", "--pid", "--fork", "--mount-proc")
     told_pid(other)
     served = (data_dir / "postmaster.pid").read_text()
@@ -339,21 +340,21 @@ def test_processes_are_seen_the_same_without_proc() -> None:
     words = ["sleep", "600", *["0"] * 100]
     process = subprocess.Popen(words)
     try:
-        eventually(lambda: postgres_process._process(process.pid)[1] == words)
-        assert postgres_process._process_by_ps(process.pid) == ("S", words)
+        eventually(lambda: server._process(process.pid)[1] == words)
+        assert server._process_by_ps(process.pid) == ("S", words)
     finally:
         process.kill()
     eventually(lambda: not alive(process.pid))
-    assert postgres_process._process_by_ps(process.pid)[0] == "Z"
+    assert server._process_by_ps(process.pid)[0] == "Z"
     process.wait()
-    assert postgres_process._process_by_ps(process.pid) == ("", [])
+    assert server._process_by_ps(process.pid) == ("", [])
 
 
 @as_root
 def test_without_a_user_of_its_own_the_server_runs_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_user, "SYSTEM_USER", "no-such-user-here")
+    monkeypatch.setattr(account, "SYSTEM_USER", "no-such-user-here")
     monkeypatch.setenv("PATH", "")
-    assert postgres_user.unprivileged().name == "nobody"
+    assert account.unprivileged().name == "nobody"
 
 
 @as_root
@@ -370,7 +371,7 @@ def test_started_by_root_the_server_runs_as_an_unprivileged_user(data_dir: Path)
 def test_a_home_the_unprivileged_user_cannot_enter_stays_closed_and_the_data_lies_elsewhere(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_cluster, "SYSTEM_DIR", home / "system")
+    monkeypatch.setattr(files, "SYSTEM_DIR", home / "system")
     closed = home / "closed"
     closed.mkdir(mode=0o700)
     data_dir = closed / "postgres"
@@ -383,14 +384,14 @@ def test_a_home_the_unprivileged_user_cannot_enter_stays_closed_and_the_data_lie
 
 @as_root
 def test_programs_the_unprivileged_user_cannot_run_are_copied_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_cluster, "SYSTEM_DIR", home / "system")
-    package = postgres_cluster._package()
+    monkeypatch.setattr(files, "SYSTEM_DIR", home / "system")
+    package = files._package()
     closed = home / "closed"
     closed.mkdir(mode=0o700)
     shutil.copytree(package, closed / package.name, ignore=shutil.ignore_patterns("include", "*.a", "pginstall"))
     libraries = package.with_name(f"{package.name}.libs")
     shutil.copytree(libraries, closed / libraries.name)
-    monkeypatch.setattr(postgres_cluster, "_package", lambda: closed / package.name)
+    monkeypatch.setattr(files, "_package", lambda: closed / package.name)
     data_dir = home / "postgres"
     for _ in range(2):
         with postgres.running(data_dir):
@@ -425,7 +426,7 @@ def as_normal_user(home: Path) -> Callable[[Path], subprocess.CompletedProcess[s
     packages = f"{ROOT}:{Path(psycopg.__file__).parents[1]}"
 
     def run(data_dir: Path) -> subprocess.CompletedProcess[str]:
-        user = postgres_user.unprivileged()
+        user = account.unprivileged()
         return user.run(Path("/usr/bin/env"), library_path, python, "-c", NORMAL, data_dir, packages)
 
     return run
@@ -435,7 +436,7 @@ def as_normal_user(home: Path) -> Callable[[Path], subprocess.CompletedProcess[s
 def test_it_works_as_a_normal_user(
     home: Path, as_normal_user: Callable[[Path], subprocess.CompletedProcess[str]]
 ) -> None:
-    user = postgres_user.unprivileged()
+    user = account.unprivileged()
     own = home / "own"
     own.mkdir()
     os.chown(own, user.uid, user.gid)
@@ -489,7 +490,7 @@ def _python_everybody_may_run(home: Path) -> Path:
     """This interpreter, or a copy of it where its own place admits its owner only."""
     base = Path(sys.base_prefix)
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if postgres_user.unprivileged().can("-x", base / "bin" / name):
+    if account.unprivileged().can("-x", base / "bin" / name):
         return base / "bin" / name
     copy = home / "python"
     shutil.copytree(

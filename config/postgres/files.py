@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from config import postgres_user
-from config.postgres_user import User
+from config.postgres import account
+from config.postgres.account import User
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +73,10 @@ def prepared(data_dir: Path, socket_dir: Path) -> Cluster:
 
 def _user_of(data_dir: Path) -> User:
     if os.geteuid() != 0:
-        return postgres_user.ourselves()
+        return account.ourselves()
     if data_dir.exists() and (owner := data_dir.stat()).st_uid != 0:
         return User(owner.st_uid, owner.st_gid)
-    return postgres_user.unprivileged()
+    return account.unprivileged()
 
 
 def _placed_elsewhere(data_dir: Path) -> Path:

@@ -14,8 +14,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from config import postgres_keeper
-from config.postgres_cluster import SUPERUSER, Cluster, PostgresError, open_lock
+from config.postgres import keeper
+from config.postgres.files import SUPERUSER, Cluster, PostgresError, open_lock
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def launch(cluster: Cluster, holders: Path, decision: Path) -> int:
         sys.executable,
         "-I",
         "-S",
-        postgres_keeper.__file__,
+        keeper.__file__,
         holders,
         decision,
         cluster.server_lock,

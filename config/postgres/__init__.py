@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from config import postgres_cluster, postgres_process
-from config.postgres_cluster import Cluster, PostgresError
+from config.postgres import files, server
+from config.postgres.files import Cluster, PostgresError
 
 __all__ = ["DATABASE", "PostgresError", "revive", "running", "socket_dir", "url"]
 
@@ -33,7 +33,7 @@ def socket_dir(data_dir: Path) -> Path:
 
 def url(data_dir: Path) -> str:
     """The DATABASE_URL of the embedded server. Pure: it names the address and starts nothing."""
-    return f"postgres://{postgres_cluster.SUPERUSER}@/{DATABASE}?host={socket_dir(data_dir)}"
+    return f"postgres://{files.SUPERUSER}@/{DATABASE}?host={socket_dir(data_dir)}"
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def running(data_dir: Path) -> Iterator[None]:
             except BlockingIOError:
                 pass  # Somebody else still holds the server; it stays.
             else:
-                postgres_process.stop(postgres_cluster.data_of(data_dir))
+                server.stop(files.data_of(data_dir))
         locks.close()
 
 
@@ -77,8 +77,8 @@ class _Locks:
 
     @classmethod
     def beside(cls, data_dir: Path) -> "_Locks":
-        holders, decision = postgres_cluster.lock_files(data_dir)
-        return cls(postgres_cluster.open_lock(holders), postgres_cluster.open_lock(decision))
+        holders, decision = files.lock_files(data_dir)
+        return cls(files.open_lock(holders), files.open_lock(decision))
 
     @contextmanager
     def deciding(self) -> Iterator[None]:
@@ -99,26 +99,26 @@ class _Locks:
 
 def _ensure(data_dir: Path) -> None:
     """A server that answers, whatever state the last one was left in. The decision lock is held."""
-    cluster = postgres_cluster.prepared(data_dir, socket_dir(data_dir))
+    cluster = files.prepared(data_dir, socket_dir(data_dir))
     while True:
-        pid = postgres_process.live(cluster.data)
+        pid = server.live(cluster.data)
         started = pid is None
         if pid is None:
             pid = _start(cluster, data_dir)
-        elif not postgres_process.reachable(cluster):
+        elif not server.reachable(cluster):
             log.warning("PostgreSQL lost its socket; restarting it")
-            postgres_process.stop(cluster.data)
+            server.stop(cluster.data)
             continue
-        if postgres_process.wait_until_ready(cluster, pid):
+        if server.wait_until_ready(cluster, pid):
             break
         if started:
-            raise PostgresError(postgres_process.why_it_died(cluster))
-    postgres_process.create_database(cluster, DATABASE)
+            raise PostgresError(server.why_it_died(cluster))
+    server.create_database(cluster, DATABASE)
 
 
 def _start(cluster: Cluster, data_dir: Path) -> int:
-    postgres_process.wait_until_unused(cluster)
-    postgres_process.sweep(cluster)
-    postgres_cluster.make_socket_dir(cluster)
-    postgres_cluster.write_settings(cluster)
-    return postgres_process.launch(cluster, *postgres_cluster.lock_files(data_dir))
+    server.wait_until_unused(cluster)
+    server.sweep(cluster)
+    files.make_socket_dir(cluster)
+    files.write_settings(cluster)
+    return server.launch(cluster, *files.lock_files(data_dir))
