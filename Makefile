@@ -51,7 +51,7 @@ bench: $(VENV)/.dev node_modules/.ready
 	$(PY) -m bench
 
 screenshots: $(VENV)/.dev
-	$(PY) docs/screenshots.py
+	@$(PY) -m tests.screenshots http://127.0.0.1:$(HTTP_PORT) demo "$$(cat $${VITALS_HOME:-var/demo}/demo-login)"
 
 wheel: $(VENV)/.dev
 	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
