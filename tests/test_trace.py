@@ -1,10 +1,7 @@
 """An hour of real traffic through the whole product: every count, token and nano-dollar arrives, whatever is killed."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,9 +17,8 @@ import pytest
 from bench import tree
 from bench.trace_totals import text_of, totals
 from config import postgres
+from tests.running import TRACE, finished, replay
 
-ROOT = Path(__file__).resolve().parent.parent
-TRACE = ROOT / "tests" / "data" / "azure_llm_conversation_2023.csv.gz"
 SEED = 20231116
 
 
@@ -39,20 +35,6 @@ def the_whole_trace() -> dict[str, int]:
     assert expected["input_tokens"] == 22_361_870
     assert expected["output_tokens"] == 4_088_665
     return expected
-
-
-def replay(product: tree.Product, begin: datetime) -> "subprocess.Popen[str]":
-    command = [sys.executable, "manage.py", "replay", str(TRACE), "--from", begin.isoformat()]
-    environment = {**os.environ, "VITALS_HOME": str(product.home), "LOG_LEVEL": "ERROR"}
-    environment.pop("DATABASE_URL", None)
-    return subprocess.Popen(
-        [*command, "--url", f"http://127.0.0.1:{product.port}"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 SUMS = "sum(requests), sum(input_tokens), sum(output_tokens), sum(cost_nanousd)"
@@ -90,15 +72,9 @@ def wait_for(expected: tuple[int, ...], home: Path, seconds: float = 180) -> Non
     assert found == dict.fromkeys(PLACES, expected)
 
 
-def finish(replaying: "subprocess.Popen[str]") -> str:
-    output, _ = replaying.communicate(timeout=1_200)
-    assert replaying.returncode == 0, output[-2_000:]
-    return output
-
-
-def begin_of_trace() -> datetime:
+def begin_of_trace() -> str:
     """An hour that is over, all of it in one UTC day, so that days and months can be compared too."""
-    return (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+    return (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0).isoformat()
 
 
 @pytest.mark.processes
@@ -106,9 +82,9 @@ def begin_of_trace() -> datetime:
 def test_a_whole_trace_arrives_to_the_nano_dollar_and_a_second_replay_changes_nothing(product: tree.Product) -> None:
     expected = tuple(the_whole_trace().values())
     begin = begin_of_trace()
-    assert "accepted 19,366" in finish(replay(product, begin))
+    assert "accepted 19,366" in finished(replay(product, "--from", begin))
     wait_for(expected, product.home)
-    finish(replay(product, begin))
+    finished(replay(product, "--from", begin))
     wait_for(expected, product.home)
 
 
@@ -118,7 +94,7 @@ def test_a_whole_trace_arrives_to_the_nano_dollar_and_a_second_replay_changes_no
 def test_a_whole_trace_arrives_while_processes_are_being_killed(product: tree.Product) -> None:
     expected = tuple(the_whole_trace().values())
     dice = random.Random(SEED)
-    replaying = replay(product, begin_of_trace())
+    replaying = replay(product, "--from", begin_of_trace())
     killed: list[str] = []
     while replaying.poll() is None and len(killed) < 40:
         time.sleep(dice.uniform(1.0, 4.0))
@@ -130,6 +106,6 @@ def test_a_whole_trace_arrives_while_processes_are_being_killed(product: tree.Pr
             with suppress(psutil.NoSuchProcess):
                 victim.send_signal(signal.SIGKILL)
                 killed.append(name)
-    finish(replaying)
+    finished(replaying)
     assert {"web", "worker", "beat", "postgres"} <= set(killed), killed
     wait_for(expected, product.home, seconds=300)

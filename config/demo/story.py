@@ -13,12 +13,12 @@ NAME: Final = "Demo"
 ENVIRONMENT: Final = "production"
 USERS: Final = 600
 HISTORY: Final = timedelta(days=28)
-CALLS_PER_DAY: Final = 6_000
+CALLS_PER_DAY: Final = 11_000
 """On an average working day at the end of the history."""
 GROWTH: Final = 1.6
 """Times as many calls at the end of the history as at its start."""
-LIVE_PER_SECOND: Final = 0.5
-RAMP: Final = timedelta(hours=8)
+LIVE_PER_SECOND: Final = 0.3
+RAMP: Final = timedelta(hours=2)
 """So long before the end of the history calls begin to grow towards the live rate: what is live must not be a cliff."""
 
 LIVE_EVERY: Final = timedelta(minutes=15)
