@@ -38,7 +38,7 @@ def lines(drawn: Sequence[Line], unit: Unit, open_from: datetime | None = None) 
     """Draw lines; a bucket without a value is a gap, because unknown is not zero."""
     scale = _scale(unit, drawn)
     return {
-        "data": [_trace(line, scale) for line in drawn],
+        "data": [_trace(line, scale) | _dots(line) for line in drawn],
         "layout": _layout(unit, scale, drawn) | _open_bucket(drawn, open_from),
     }
 
@@ -71,6 +71,19 @@ def _trace(line: Line, scale: float) -> Figure:
         "y": [_drawn(value, scale * line.per) for value in series.values],
         "line": {"color": f"@{line.colour}", "dash": line.dash, "width": width},
     }
+
+
+def _dots(line: Line) -> Figure:
+    """A dot where a value has none beside it: a line through one point shows nothing."""
+    around = [None, *line.series.values, None]
+    alone = [
+        value is not None and before is None and after is None
+        for before, value, after in zip(around, line.series.values, around[2:], strict=False)
+    ]
+    if not any(alone):
+        return {}
+    sizes = [5 if is_alone else 0 for is_alone in alone]
+    return {"mode": "lines+markers", "marker": {"color": f"@{line.colour}", "size": sizes}}
 
 
 def _stacked(line: Line) -> Figure:

@@ -43,6 +43,14 @@ def test_a_line_is_a_grid_in_time_and_unknown_is_a_gap() -> None:
     assert figure["layout"]["yaxis"]["ticksuffix"] == " s"
 
 
+def test_a_value_without_neighbours_is_a_dot() -> None:
+    figure = charts.lines([Line("p95", series(5, None, 7, 8), "c2"), Line("p50", series(1, 2, 3, 4), "c1")], Unit.COUNT)
+    lonely, joined = figure["data"]
+    assert (lonely["mode"], lonely["marker"]) == ("lines+markers", {"color": "@c2", "size": [5, 0, 0, 0]})
+    assert joined["mode"] == "lines"
+    assert "marker" not in joined
+
+
 def test_times_below_a_second_are_drawn_in_milliseconds() -> None:
     figure = charts.lines([Line("p50", series(120, 999), "c1")], Unit.MILLISECONDS)
     assert figure["data"][0]["y"] == [120, 999]
