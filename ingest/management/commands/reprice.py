@@ -1,14 +1,14 @@
 """Prices stored calls again. Without --apply it only shows the difference."""
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from ingest import pricebook
+from ingest.management import options as shared
 from ingest.models import NANO_PER_DOLLAR
 from ingest.reprice import Difference, Span, reprice
 from projects.models import Project
@@ -25,16 +25,13 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         now = timezone.now()
-        since = _moment("--since", options["since"])
-        until = now if options["until"] is None else _moment("--until", options["until"])
-        if since >= until:
-            raise CommandError("--since must be before --until")
+        since, until = shared.span(options["since"], options["until"], now)
         is_applied: bool = options["apply"]
         # Somebody has just corrected a price, perhaps in another process.
         pricebook.forget()
         book = pricebook.current(now)
         changed = 0
-        for project in _projects(options["project"]):
+        for project in shared.projects(options["project"]):
             found = reprice(Span(project.pk, since, until), book, now=now, is_applied=is_applied)
             changed += sum(difference.changed for difference in found)
             self._print(project, found)
@@ -59,27 +56,6 @@ def _conclusion(changed: int, *, is_applied: bool) -> str:
     if not is_applied:
         return f"{_calls(changed)} would change. Nothing was written; add --apply to write it."
     return f"{_calls(changed)} changed. The totals on the pages follow within minutes."
-
-
-def _projects(slug: str | None) -> list[Project]:
-    if slug is None:
-        return list(Project.objects.order_by("slug"))
-    project = Project.objects.filter(slug=slug).first()
-    if project is None:
-        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)) or "none"
-        raise CommandError(f"--project: there is no project {slug}; there are: {known}")
-    return [project]
-
-
-def _moment(option: str, text: str) -> datetime:
-    """A day or a time; without a zone it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise CommandError(
-            f"{option}: {text} is neither a day like 2026-10-07 nor a time like 2026-10-07T12:00Z"
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _calls(number: int) -> str:
