@@ -13,7 +13,7 @@ env = environ.Env()
 # --- where things are kept ------------------------------------------------------------------------
 
 # Everything the product writes on this machine: the embedded database, the broker's files, mails, keys.
-VITALS_HOME = Path(env.str("VITALS_HOME", default=str(BASE_DIR / "var" / "vitals"))).resolve()
+VITALS_HOME = Path(env.str("VITALS_HOME", default="") or BASE_DIR / "var" / "vitals").resolve()
 
 # --- the web --------------------------------------------------------------------------------------
 
