@@ -24,6 +24,8 @@ from metrics.windows import Window
 class Tile:
     label: str
     value: str
+    exact: str = ""
+    """The same with every digit, where `value` is rounded."""
     change: str = ""
     """The difference, in digits."""
     against: str = ""
@@ -56,6 +58,7 @@ def _metric_tile(look: Look, key: str, label: str, note: str = "") -> Tile:
         Tile(
             label,
             units.number(reading.value, metric.unit),
+            exact=_all_digits(key, reading),
             spark=sparkline(_finished(look, look.timeline[key].values), f"{label} over the range"),
             note=note,
         ),
@@ -71,6 +74,7 @@ def _tokens_tile(look: Look) -> Tile:
     parts = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     now, before = _total(look.readings, parts), _total(look.earlier_readings, parts)
     written = [units.tokens(look.readings[key].value) for key in ("input_tokens", "output_tokens")]
+    exact = [f"{_all_digits(key, look.readings[key])} {METRICS[key].label.lower()}" for key in parts]
     spark = [
         None if a is None or b is None else a + b
         for a, b in zip(look.timeline["input_tokens"].values, look.timeline["output_tokens"].values, strict=True)
@@ -81,6 +85,7 @@ def _tokens_tile(look: Look) -> Tile:
         Tile(
             "Tokens",
             units.tokens(now.value),
+            exact=", ".join(exact),
             spark=sparkline(_finished(look, spark), "Tokens over the range"),
             note=f"{written[0]} in, {written[1]} out",
         ),
@@ -154,6 +159,14 @@ def _is_notable(difference: Decimal, before: int | Decimal, unit: Unit) -> bool:
 def _replace(tile: Tile, **changes: str) -> Tile:
     fields = {name: getattr(tile, name) for name in Tile.__slots__}
     return Tile(**(fields | changes))
+
+
+def _all_digits(key: str, reading: Reading) -> str:
+    """A sum of money or tokens as it is; empty for what is shown in full, or is no sum."""
+    unit = METRICS[key].unit
+    if unit not in (Unit.NANOUSD, Unit.TOKENS) or reading.value is None:
+        return ""
+    return units.all_digits(int(reading.value), unit)
 
 
 def _finished(look: Look, values: Sequence[Value]) -> Sequence[Value]:

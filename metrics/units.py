@@ -51,6 +51,17 @@ def tokens(number: Number | None) -> str:
     return _signed(number, _tokens)
 
 
+def all_digits(value: int | None, unit: Unit) -> str:
+    """A sum with every digit it has: 22,361,870, or dollars to the nano-dollar, $85.61039 and $20.00."""
+    if value is None:
+        return UNKNOWN
+    if unit is not Unit.NANOUSD:
+        return f"{value:,}"
+    dollars, nanos = divmod(abs(value), NANO_PER_DOLLAR)
+    digits = f"{nanos:09d}".rstrip("0").ljust(2, "0")
+    return f"{MINUS if value < 0 else ''}${dollars:,}.{digits}"
+
+
 def ratio(share: Number | None) -> str:
     """A share of one in percent: 12.4 %, with two decimals near 0 and 100, and never rounded to 0 or 100."""
     return _signed(share, _ratio)

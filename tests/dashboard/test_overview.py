@@ -39,7 +39,7 @@ def test_the_tiles_show_what_was_stored(viewer: Client, calls: Project) -> None:
     page = text(viewer, "/?from=now-1h")
     # 40 calls, 4 failed: 90 %. The 35th of 36 answered calls took 2,400 ms, whose bucket stands for 2,334 ms.
     # 36 answered calls at 600,000 nano-dollars and 100 + 20 tokens each.
-    values = re.findall(r'<h3>(.*?)</h3><p class="value">(.*?)</p>', page)
+    values = re.findall(r'<h3>(.*?)</h3><p class="value"[^>]*>(.*?)</p>', page)
     assert values == [
         ("Success rate", "90.00\u202f%"),
         ("p95 latency", "2.3\u202fs"),
@@ -49,6 +49,14 @@ def test_the_tiles_show_what_was_stored(viewer: Client, calls: Project) -> None:
         ("Tokens", "4,320"),
     ]
     assert "3,600 in, 720 out" in page
+
+
+def test_rounded_sums_have_all_their_digits_in_the_title(viewer: Client, calls: Project) -> None:
+    exact = re.findall(r'<p class="value" title="(.*?)">', text(viewer, "/?from=now-1h"))
+    assert exact == [
+        "$0.0216",
+        "3,600 input tokens, 720 output tokens, 0 cache read tokens, 0 cache write tokens",
+    ]
 
 
 def test_the_verdict_is_the_first_thing_and_the_title_of_the_page(viewer: Client, calls: Project) -> None:

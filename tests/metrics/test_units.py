@@ -17,6 +17,23 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (22_361_870, Unit.TOKENS, "22,361,870"),
+        (0, Unit.TOKENS, "0"),
+        (None, Unit.NANOUSD, "–"),
+        (0, Unit.NANOUSD, "$0.00"),
+        (1, Unit.NANOUSD, "$0.000000001"),
+        (20 * DOLLAR, Unit.NANOUSD, "$20.00"),
+        (85_610_390_000, Unit.NANOUSD, "$85.61039"),
+        (-1_234 * DOLLAR - 500_000_000, Unit.NANOUSD, "−$1,234.50"),
+    ],
+)
+def test_all_digits_of_a_sum_are_written(value: int | None, unit: Unit, text: str) -> None:
+    assert units.all_digits(value, unit) == text
+
+
+@pytest.mark.parametrize(
     ("nanousd", "text"),
     [
         (0, "$0.00"),
