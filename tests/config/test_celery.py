@@ -109,6 +109,13 @@ def test_worker_and_beat_run_the_jobs_over_a_directory_as_broker(home: Path) -> 
     assert Job.objects.get(name="steady").failures == 0
 
 
+def test_a_worker_makes_the_rows_of_its_jobs(home: Path) -> None:
+    Job.objects.all().delete()
+    with processes(home, broker="") as start:
+        start("worker")
+        eventually(lambda: {job.name for job in Job.objects.all()} == {job.name for job in JOBS})
+
+
 def test_worker_and_beat_run_the_jobs_over_redis(home: Path, redis_url: str) -> None:
     with processes(home, broker=redis_url) as start:
         start("worker")
