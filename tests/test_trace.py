@@ -1,6 +1,7 @@
 """An hour of real traffic through the whole product: every count, token and nano-dollar arrives, whatever is killed."""
 
 import random
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest
 from bench import tree
 from bench.trace_totals import text_of, totals
 from config import postgres
-from tests.running import TRACE, finished, replay
+from tests.running import TRACE, Administrator, finished, replay
 
 SEED = 20231116
 
@@ -77,13 +78,28 @@ def begin_of_trace() -> str:
     return (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0).isoformat()
 
 
+def assert_page_shows(expected: dict[str, int], product: tree.Product, begin: str) -> None:
+    """The Overview, as somebody reads it who signs in and chooses the hours of the trace."""
+    start = datetime.fromisoformat(begin)
+    hours = {name: f"{start + timedelta(hours=n):%Y-%m-%dT%H:%M:%SZ}" for name, n in (("from", 0), ("to", 2))}
+    page = Administrator.of(product).browser.get("/", params={"project": "replay", **hours}).text
+    tiles = dict(re.findall(r'<h3>(.*?)</h3><p class="value"(.*?)</p>', page))
+    assert tiles["Requests"] == f">{expected['requests']:,}"
+    dollars = f"{Decimal(expected['cost_nanousd']) / 10**9:,f}"
+    assert tiles["Cost"].startswith(f' title="${dollars}">')
+    tokens = [f"{expected[name]:,} {name.replace('_', ' ')}" for name in ("input_tokens", "output_tokens")]
+    assert tiles["Tokens"].startswith(f' title="{", ".join(tokens)}, 0 cache read tokens')
+
+
 @pytest.mark.processes
 @pytest.mark.timeout(600)
 def test_a_whole_trace_arrives_to_the_nano_dollar_and_a_second_replay_changes_nothing(product: tree.Product) -> None:
-    expected = tuple(the_whole_trace().values())
+    totals_of_file = the_whole_trace()
+    expected = tuple(totals_of_file.values())
     begin = begin_of_trace()
     assert "accepted 19,366" in finished(replay(product, "--from", begin))
     wait_for(expected, product.home)
+    assert_page_shows(totals_of_file, product, begin)
     finished(replay(product, "--from", begin))
     wait_for(expected, product.home)
 
