@@ -251,6 +251,14 @@ def test_health_is_open_and_says_only_that_the_process_lives(client: Client) -> 
     assert client.get("/healthz").content == b"ok\n"
 
 
+@pytest.mark.parametrize(("address", "status"), [("/healthz", 200), ("/readyz", 200), ("/login/", 400), ("/", 400)])
+def test_machines_may_ask_by_any_name_and_people_only_by_ours(
+    client: Client, settings: Settings, address: str, status: int
+) -> None:
+    settings.ALLOWED_HOSTS = ["vitals.example.com"]
+    assert client.get(address, headers={"Host": "10.0.0.7:8000"}).status_code == status
+
+
 def test_readiness_names_what_is_not_ready(client: Client, project: Project, now: datetime) -> None:
     assert client.get("/readyz").json() == {"database": "ok", "migrations": "ok", "counting": "ok"}
     factories.stored(project, at=now - timedelta(minutes=30), now=now - timedelta(minutes=30))
