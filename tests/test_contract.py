@@ -1,6 +1,8 @@
 """The one bond between client and server is the wire: both spell its words themselves, and here they are compared."""
 
+import json
 import re
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -11,8 +13,8 @@ import msgspec
 import llmclient
 from ingest import wire
 from ingest.vocabulary import ErrorCategory, Outcome, Source, StopReason
-from llmclient._event import as_dict
-from llmclient.testing import Answer, FakeAnthropic, capture, fail, reply
+from llmclient.testing import Answer, FakeAnthropic, fail, reply
+from tests.llmclient.backend import Backend
 
 DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "events.md").read_text()
 
@@ -21,11 +23,27 @@ def test_both_sides_know_the_same_error_categories() -> None:
     assert {word.name.lower() for word in ErrorCategory} - {"none"} == set(get_args(llmclient.Category))
 
 
+def fields_of(kind: type[msgspec.Struct]) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(kind)}
+
+
 def test_the_document_names_every_field_of_an_event_and_no_other() -> None:
     table = DOCUMENT.split("| field | type | meaning |")[1].split("\n\n")[0]
     rows = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert documented == {field.name for field in msgspec.structs.fields(wire.Event)}
+    assert documented == fields_of(wire.Event)
+
+
+def test_the_document_names_every_field_inside_an_event_and_no_other() -> None:
+    rows = {row.split("`")[1]: row for row in DOCUMENT.splitlines() if row.startswith("| `")}
+    for name, kind in (("attempts", wire.Attempt), ("error", wire.ErrorInfo), ("content", wire.Content)):
+        written = re.search(r"`\{(.*?)\}`", rows[name])
+        assert written is not None
+        assert set(re.findall(r"[a-z]\w*", written[1])) == fields_of(kind)
+    assert set(re.findall(r"`(\w+_\w+)`", rows["limits"])) == fields_of(wire.Limits)
+    example = re.search(r'\{"client": (\{.*?\}\}?[^{}]*\}),', DOCUMENT, re.DOTALL)
+    assert example is not None
+    assert set(json.loads(example[1])) == fields_of(wire.Client)
 
 
 def test_the_words_of_the_wire_are_those_that_are_stored() -> None:
@@ -40,29 +58,40 @@ def test_the_stop_reasons_are_those_of_the_sdk() -> None:
 
 
 def test_what_the_client_emits_is_what_the_server_reads() -> None:
-    script: list[Answer] = [reply("Hello", input_tokens=12, output_tokens=3), fail(529), reply("Again")]
-    with FakeAnthropic(script) as fake, capture() as calls:
+    script: list[Answer] = [
+        reply("Hello", input_tokens=12, output_tokens=3),
+        *(fail(529), reply("Again")),
+        *(fail(529), fail(529)),
+    ]
+    with FakeAnthropic(script) as fake, closing(Backend()) as backend:
+        llmclient.configure(backend.dsn, app="helpdesk", release="1")
         llm = llmclient.instrument(anthropic.Anthropic(api_key="key", base_url=fake.url, max_retries=1))
-        for _ in range(2):
-            with llmclient.context(
-                feature="inbox", prompt_type="triage", user_id="u1", session_id="s1", tags={"a": "b"}
-            ):
+        for _ in range(3):
+            labels = {"feature": "inbox", "prompt_type": "triage", "user_id": "u1", "session_id": "s1"}
+            with llmclient.context(**labels, tags={"a": "b"}), suppress(anthropic.APIStatusError):
                 llm.messages.create(
                     model="claude-sonnet-5-5", max_tokens=9, messages=[{"role": "user", "content": "Hi"}]
                 )
-    sent = [as_dict(call, app="helpdesk", release="1", sdk="anthropic/2") for call in calls]
-    body = msgspec.json.encode({"events": sent})
-    envelope = wire.decode(body)
+        assert llmclient.flush(10)
+        llmclient.close()
+    [batch] = backend.batches
+    sent = batch["events"]
+    envelope = wire.decode(msgspec.json.encode(batch))
     assert envelope.rejected == []
-    (_, first), (_, second) = envelope.events
+    (_, first), (_, second), (_, third) = envelope.events
     assert (first.feature, first.prompt_type, first.user_id, first.session_id) == ("inbox", "triage", "u1", "s1")
-    assert first.usage is not None
     assert first.usage is not None
     assert (first.usage.counts.input_tokens, first.usage.counts.output_tokens) == (12, 3)
     assert first.outcome == "ok"
     assert [attempt.status for attempt in second.attempts] == [529, 200]
     assert second.attempts[0].category == "overloaded"
+    assert (third.outcome, third.error and third.error.category) == ("error", "overloaded")
     assert first.started_at <= datetime.now(UTC)
-    # Nothing the client sends is thrown away silently: every key it uses is a field of the event.
-    fields = {field.name for field in msgspec.structs.fields(wire.Event)}
-    assert {key for event in sent for key in event} <= fields
+    assert envelope.client is not None
+    assert (envelope.client.emitted, envelope.client.dropped) == (3, {})
+    # Nothing the client sends is thrown away silently: every key it uses, nested ones too, is a field of the event.
+    assert {key for event in sent for key in event} <= fields_of(wire.Event)
+    assert {key for event in sent for attempt in event["attempts"] for key in attempt} <= fields_of(wire.Attempt)
+    assert {key for event in sent for key in event.get("error") or {}} <= fields_of(wire.ErrorInfo)
+    assert {key for event in sent for key in event["limits"]} == fields_of(wire.Limits)
+    assert set(batch["client"]) == fields_of(wire.Client)

@@ -1,5 +1,6 @@
 """One real call through all eight rooms: client, API, price, table, rollup, rule, mail and page."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -80,13 +81,17 @@ def test_a_call_walks_from_the_client_to_a_page_and_a_mail(project: Project, mai
     alert = Alert.objects.get(project=project)
     assert alert.state == Alert.State.FIRING
     assert [mail.to for mail in mailoutbox] == [["oncall@example.com"]]
+    assert mailoutbox[0].subject.startswith("[FIRING · critical] ")
     assert "75" in mailoutbox[0].subject
 
     # 8 display.
     browser = Client()
     browser.force_login(User.objects.create_superuser("ada", "ada@example.com", "secret"))
     overview = browser.get("/", {"project": project.slug}).content.decode()
-    assert "$0.0030" in overview or "$0.003" in overview
+    assert re.findall(r'<h3>(Requests|Cost)</h3><p class="value"[^>]*>(.*?)</p>', overview) == [
+        ("Requests", "4"),
+        ("Cost", "$0.003"),
+    ]
     log = browser.get("/logs/", {"project": project.slug, "user": "user-4711"}).content.decode()
     assert str(calls[0].id) in log
     assert browser.get(f"/logs/{calls[0].id}/").status_code == 200
