@@ -15,11 +15,11 @@ import msgspec
 MOST_DEPTH: Final = 64
 """Levels of nesting of the whole body. Prompts and responses travel as strings, so an honest batch has six."""
 MOST_TOKENS: Final = 500_000
-"""Strings and brackets in one body. A thousand full events have about 200,000; each costs a hundred bytes of memory."""
+"""Strings, brackets and commas in one body. A thousand full events have about 300,000; each costs a hundred bytes."""
 
 _LARGEST_INT: Final = 2**63 - 1
 # A string may lack its end: then it takes the rest, so that no text makes the scan start over and over.
-_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
+_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{},]', re.DOTALL)
 _UNSTORABLE_CHARACTER: Final = re.compile("[\x00\ud800-\udfff]")
 _MESSAGE: Final = re.compile(r"(?P<reason>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?")
 _MISSING: Final = re.compile(r"Object missing required field `(?P<name>\w+)`")
@@ -119,7 +119,9 @@ def _cut_below(text: str) -> str:
     start = 0
     for number, token in enumerate(_TOKEN.finditer(text)):
         if number > MOST_TOKENS:
-            raise ValueError(f"The body has more than {MOST_TOKENS:,} strings and brackets; send smaller batches.")
+            raise ValueError(
+                f"The body has more than {MOST_TOKENS:,} strings, brackets and commas; send smaller batches."
+            )
         bracket = token.group()
         if bracket in {"[", "{"}:
             depth += 1

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -101,3 +102,27 @@ def test_both_ways_in_come_to_the_same_event(overrides: dict[str, Any]) -> None:
     careful = wire.decode(json.dumps({"events": [event, None]}).encode())
     assert [wire.canonical(one) for _, one in straight.events] == [wire.canonical(one) for _, one in careful.events]
     assert straight.rejected == careful.rejected[:-1]
+
+
+@pytest.mark.parametrize("value", [b"[]", b'{"a":1}', b"1.5"])
+@pytest.mark.parametrize("field", [b"usage", b"attempts"])
+def test_a_body_that_would_swell_in_memory_is_refused_before_it_is_built(field: bytes, value: bytes) -> None:
+    event = json.dumps(factories.event()).encode()
+    room = (8 * 1024 * 1024 - len(event) - 100) // (len(value) + 1)
+    inner = b"[" + b",".join([value] * room) + b"]"
+    bomb = b'{"events":[' + event[:-1] + b',"' + field + b'":' + inner + b',"' + field + b'":null}]}'
+    tracemalloc.start()
+    try:
+        with pytest.raises(wire.EnvelopeError, match="more than 500,000 strings, brackets and commas; send smaller"):
+            wire.decode(bomb)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Reading it as text is all it costs; built, it would take twenty times its size.
+    assert peak < 4 * len(bomb)
+
+
+def test_a_batch_of_prompts_full_of_brackets_and_commas_is_stored_as_any_other() -> None:
+    events = [factories.event(content={"input": "[a, b], {c}, " * 16_000}) for _ in range(10)]
+    found = wire.decode(json.dumps({"events": events}).encode())
+    assert (len(found.events), found.rejected) == (10, [])
