@@ -15,9 +15,10 @@ def find() -> str:
         try:
             with psycopg.connect(url, connect_timeout=2) as connection:
                 row = connection.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = user").fetchone()
+                version = connection.info.server_version
         except psycopg.Error:
             continue
-        if row and row[0] and connection.info.server_version >= 150_000:
+        if row and row[0] and version >= 150_000:
             return url
     return ""
 
