@@ -96,10 +96,19 @@ def _package() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def programs() -> Path:
+    """Where the programs of the embedded PostgreSQL lie, pg_dump and pg_restore among them."""
+    return _newest_install(_package()) / "bin"
+
+
+def _newest_install(package: Path) -> Path:
+    # pginstall, pginstall18, …: the newest has the highest number.
+    return max(package.glob("pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or 0))
+
+
 def _programs_for(user: User) -> Path:
     package = _package()
-    # pginstall, pginstall18, …: the newest has the highest number.
-    install = max(package.glob("pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or 0))
+    install = _newest_install(package)
     bin_dir = install / "bin"
     if user.can("-x", bin_dir / "postgres") and user.can("-r", install / "share" / "postgresql" / "postgres.bki"):
         return bin_dir
