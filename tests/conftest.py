@@ -74,3 +74,5 @@ def plain_static_files(settings: Settings) -> None:
     """Static files go by their own names: a test needs no build."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+    # WhiteNoise looks for the build at every start of the application, and has nothing to serve here.
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "whitenoise" not in name]

@@ -15,11 +15,6 @@ from config.models import Job
 
 
 @pytest.fixture
-def plain_static_files() -> None:
-    """Here the build is the subject."""
-
-
-@pytest.fixture
 def sources(settings: Settings, tmp_path: Path) -> Path:
     """One directory of static files in place of the product's, and an empty place to collect them in."""
     folder = tmp_path / "sources"
@@ -28,6 +23,8 @@ def sources(settings: Settings, tmp_path: Path) -> Path:
     settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
     settings.STATICFILES_DIRS = [folder]
     settings.STATIC_ROOT = tmp_path / "built"
+    hashed = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": hashed}
     return folder
 
 

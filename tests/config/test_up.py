@@ -208,7 +208,9 @@ def test_a_second_ctrl_c_does_not_wait_for_a_process_that_hangs(installed: Path)
 def test_a_process_that_hangs_is_killed_in_the_end(installed: Path) -> None:
     with up(installed) as product:
         everything = product.everything()
-        os.kill(product.members()["worker"], signal.SIGSTOP)
+        worker = psutil.Process(product.members()["worker"])
+        worker.suspend()
+        eventually(lambda: worker.status() == psutil.STATUS_STOPPED)
         product.process.send_signal(signal.SIGTERM)
         assert product.process.wait(60) == 0
         eventually(lambda: are_gone(everything))
