@@ -84,3 +84,17 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.action} {self.target}"
+
+
+class SignInTries(models.Model):
+    """How often somebody tried to sign in until now, see `projects.throttle`. Short-lived."""
+
+    digest = models.CharField(max_length=64, primary_key=True, help_text="Of the name and the address, never they.")
+    tries = models.PositiveIntegerField()
+    until = models.DateTimeField(db_index=True, help_text="The end of the window, after which the tries are forgotten.")
+
+    class Meta:
+        db_table = "sign_in_tries"
+
+    def __str__(self) -> str:
+        return f"{self.tries} tries until {self.until:%Y-%m-%d %H:%M}"
