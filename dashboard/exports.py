@@ -2,12 +2,17 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from django.http import HttpResponse
 
-# A spreadsheet takes a cell that starts like this for a formula.
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for the beginning of a formula, also in the wide letters of East Asian keyboards.
+_SIGN = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+# Before it may stand what the spreadsheet drops or takes for quoting.
+_FORMULA = re.compile(rf"[\s\"'\x00-\x1f\ufeff]*[{_SIGN}]|[\t\r\n]")
+# Where the list separator is a semicolon, a cell of ours can become two.
+_NEXT_CELL = re.compile(rf"([;,\t\r\n][\s\"']*)(?=[{_SIGN}])")
 
 
 def cell(value: object) -> str:
@@ -15,7 +20,10 @@ def cell(value: object) -> str:
     if value is None:
         return ""
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_DANGEROUS) else text
+    if not isinstance(value, str):
+        return text
+    text = _NEXT_CELL.sub(r"\1'", text)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def csv_response(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponse:

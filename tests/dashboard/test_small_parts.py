@@ -26,9 +26,35 @@ def test_a_sparkline_without_values_is_empty_and_silent() -> None:
     assert 'aria-hidden="true"' in sparkline([], "x")
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "\nx",
+        " =1",
+        '"=1',
+        "'=1",
+        "\xa0=1",
+        "\ufeff=1",
+        "\uff1d1",
+        "\x1f@A1",
+    ],
+)
 def test_a_name_that_a_spreadsheet_would_run_is_neutralised(text: str) -> None:
     assert cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [("a;=1+1", "a;'=1+1"), ("a, @A1", "a, '@A1"), ('x\t"-1', "x\t\"'-1"), ("a\n=1", "a\n'=1"), ("a;b", "a;b")],
+)
+def test_nor_does_it_become_a_formula_where_a_semicolon_parts_the_cells(text: str, safe: str) -> None:
+    assert cell(text) == safe
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, ""), (-5, "-5"), (Decimal("-0.5"), "-0.5"), ("a-b", "a-b")])
