@@ -65,7 +65,8 @@ def _trace(line: Line, scale: float) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": line.name,
+        # Plotly reads tags in a name, and a link in the chart would be one that a stranger wrote.
+        "name": line.name.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"),
         "x0": int(first.timestamp() * 1000),
         "dx": int(series.step.total_seconds() * 1000),
         "y": [_drawn(value, scale * line.per) for value in series.values],

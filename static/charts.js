@@ -15,7 +15,7 @@
   // "@c1" is the token --c1; "@c1/0.5" the same, half transparent.
   const resolve = (value, style) => {
     if (Array.isArray(value)) return value.map(item => resolve(item, style));
-    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item, style)]));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, key === "name" ? item : resolve(item, style)]));
     if (typeof value !== "string" || value[0] !== "@") return value;
     const [name, alpha] = value.slice(1).split("/"), colour = style.getPropertyValue("--" + name).trim();
     return alpha ? colour + Math.round(alpha * 255).toString(16).padStart(2, "0") : colour;
@@ -61,7 +61,7 @@
       host.dataset.drawn ? draw(host) : observer.observe(host);
     });
   };
-  const name = box => box.parentElement.textContent.trim();
+  const name = box => box.parentElement.textContent.trim().replaceAll("<", "\u2039"); // as the chart has it
 
   document.addEventListener("change", event => {
     const box = event.target, id = box.dataset?.chart;

@@ -98,4 +98,5 @@ def test_nothing_in_a_name_can_end_the_element_the_figure_lies_in() -> None:
     figure = charts.lines([Line("</script><b>", series(1), "c1")], Unit.COUNT)
     drawn = Drawn("", Table((), ()), figure)
     assert "<" not in drawn.json
-    assert "\\u003c/script>" in drawn.json
+    assert '"name":"‹/script>‹b>"' in drawn.json
+    assert Drawn("", Table((), ()), {"data": ["</script>"]}).json == '{"data":["\\u003c/script>"]}'
