@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from config import schedule
+from config import schedule, secret
 
 LOGIN_FILE = "demo-login"
 
@@ -21,9 +21,16 @@ LOGIN_FILE = "demo-login"
 def prepare(now: datetime, *, demo: bool) -> dict[str, str]:
     """Make it all ready, quickly when it is; who can log in, and with which password when it is known."""
     collect_static()
+    close_mails()
     migrate()
     schedule.sync_jobs(now)
     return demo_login(settings.VITALS_HOME / LOGIN_FILE) if demo else first_login()
+
+
+def close_mails() -> None:
+    """Mails that are written to files name people, so nobody else on this machine may read them."""
+    if folder := getattr(settings, "EMAIL_FILE_PATH", None):
+        secret.folder(Path(folder))
 
 
 def migrate() -> None:

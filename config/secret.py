@@ -1,7 +1,8 @@
-"""The signing key of this installation, made once and kept beside its data."""
+"""What only the owner of this installation may read: its signing key, and folders of its own."""
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 
@@ -19,3 +20,11 @@ def stored(path: Path) -> str:
         finally:
             draft.unlink()
     return path.read_text().strip()
+
+
+def folder(path: Path) -> Path:
+    """A folder that others on this machine cannot enter, made or closed when it is not."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid == os.geteuid() and stat.S_IMODE(path.stat().st_mode) != 0o700:
+        path.chmod(0o700)
+    return path

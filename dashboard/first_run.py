@@ -32,7 +32,8 @@ class ProjectForm(forms.Form):
     name = forms.CharField(max_length=120, strip=True, label="Name of the product or team")
 
     def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
+        # In one line: it stands in the subject of mails.
+        name = " ".join(self.cleaned_data["name"].split())
         slug = slugify(name)[:64]
         if slug == "":
             raise forms.ValidationError("Write a name with at least one letter from a to z or a digit.")

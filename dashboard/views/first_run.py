@@ -15,14 +15,20 @@ from dashboard.views import asked
 from projects.models import Project
 
 
+def _only_with(request: HttpRequest, permission: str, deed: str) -> None:
+    """The admin asks the same permission for the same deed."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied(f"Your account may not {deed}. Anyone who may change users can give you the permission.")
+
+
 def _only_staff(request: HttpRequest) -> None:
     if not request.user.is_staff:
-        raise PermissionDenied("Only staff can set up a project. Anyone who may change users can make you staff.")
+        raise PermissionDenied("Only staff can send test mails. Anyone who may change users can make you staff.")
 
 
 @require_POST
 def create_project(request: HttpRequest) -> HttpResponse:
-    _only_staff(request)
+    _only_with(request, "projects.add_project", "add projects")
     assert request.user.is_authenticated
     form = first_run.ProjectForm(request.POST)
     if not form.is_valid():
@@ -35,7 +41,7 @@ def create_project(request: HttpRequest) -> HttpResponse:
 @require_POST
 def create_key(request: HttpRequest, slug: str) -> HttpResponse:
     """Make a key; its text travels in the session to the next page, is shown there and forgotten."""
-    _only_staff(request)
+    _only_with(request, "projects.add_ingestkey", "make keys")
     assert request.user.is_authenticated
     project = get_object_or_404(Project, slug=slug)
     form = first_run.KeyForm(request.POST)
