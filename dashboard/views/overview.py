@@ -13,7 +13,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from alerting.models import Alert
-from dashboard import first_run, search
+from dashboard import first_run, losses, search
 from dashboard.context import OPEN
 from dashboard.exports import csv_response
 from dashboard.look import Look
@@ -74,6 +74,7 @@ def _content(query: DashboardQuery) -> dict[str, Any]:
         "panels": shown,
         "open_alerts": open_alerts,
         "complete_to": queries.complete_to(query.slice.project_id, now=query.now),
+        "losses": losses.sentences(query),
         "features": next((one for one in shown if one.panel.key == "features"), None),
     }
 

@@ -1,0 +1,33 @@
+"""What the numbers of a page cannot know, in one or two sentences under them."""
+
+from django.db import DatabaseError
+
+from dashboard.query import DashboardQuery
+from metrics import units
+from metrics.losses import Losses, losses
+
+
+def sentences(query: DashboardQuery) -> list[str]:
+    """Empty when nothing was lost. Never a reason for a page to fail, but never silent either."""
+    try:
+        return written(losses(query.slice.project_id, query.window))
+    except DatabaseError:
+        return ["Whether calls were lost on their way could not be read."]
+
+
+def written(found: Losses) -> list[str]:
+    said = []
+    if (total := sum(found.given_up.values())) > 0:
+        reasons = ", ".join(f"{reason.replace('_', ' ')} {units.count(one)}" for reason, one in found.given_up.items())
+        said.append(
+            f"Not in these numbers: {_calls(total)} that clients could not deliver ({reasons}), "
+            "counted since each client started."
+        )
+    if found.put_aside > 0:
+        verb = "is" if found.put_aside == 1 else "are"
+        said.append(f"{_calls(found.put_aside)} outside the days that are kept {verb} put aside and not counted.")
+    return said
+
+
+def _calls(number: int) -> str:
+    return f"{units.count(number)} {'call' if number == 1 else 'calls'}"
