@@ -79,4 +79,24 @@ def test_what_the_compose_file_sets_is_a_setting_or_its_own() -> None:
     own = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"}
     assert set(re.findall(r"^\s+([A-Z][A-Z_]+):", COMPOSE, re.MULTILINE)) - known == own
     asked = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE))
-    assert asked - known == {"POSTGRES_PASSWORD", "HTTP_PORT"}
+    assert asked - known == {"POSTGRES_PASSWORD", "HTTP_ADDRESS", "HTTP_PORT"}
+
+
+def test_no_container_gains_rights_and_only_this_machine_reaches_the_one_port() -> None:
+    services = re.split(
+        r"^  (?=\w+:$)", COMPOSE.partition("\nservices:\n")[2].partition("\nvolumes:")[0], flags=re.MULTILINE
+    )
+    for service in filter(str.strip, services):
+        assert "<<: *app" in service or 'security_opt: ["no-new-privileges:true"]' in service, service
+    assert re.findall(r"^ +ports: (.*)$", COMPOSE, re.MULTILINE) == [
+        '["${HTTP_ADDRESS:-127.0.0.1}:${HTTP_PORT:-8000}:8000"]'
+    ]
+    app = COMPOSE.partition("x-after-migrate")[0]
+    for line in ("read_only: true", "cap_drop: [ALL]", 'security_opt: ["no-new-privileges:true"]'):
+        assert f"\n  {line}\n" in app
+
+
+def test_secrets_of_an_installation_are_in_no_commit_and_no_image() -> None:
+    for name in (".gitignore", ".dockerignore"):
+        listed = (ROOT / name).read_text().splitlines()
+        assert ".env" in {line.strip("/") for line in listed}
