@@ -208,7 +208,11 @@ def check_port(host: str, port: int) -> None:
 def _about_port(host: str, port: int, error: OSError | OverflowError) -> str:
     match getattr(error, "errno", None):
         case errno.EADDRINUSE:
-            return f"Port {port} is taken by another program. Stop that program, or choose a port: --port {port + 1}."
+            other = port + 1
+            return (
+                f"Port {port} is taken by another program. Stop that program, or choose a port:"
+                f" HTTP_PORT={other} with make, --port {other} with manage.py up."
+            )
         case errno.EACCES:
             return f"This user may not listen on port {port}. Choose one above 1023: --port 8000."
         case errno.EADDRNOTAVAIL:

@@ -235,7 +235,8 @@ def test_a_taken_port_is_told_in_one_line_before_anything_starts(home: Path) -> 
         answer = run_up(home, "--port", str(port))
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr == (
-        f"Port {port} is taken by another program. Stop that program, or choose a port: --port {port + 1}.\n"
+        f"Port {port} is taken by another program. Stop that program, or choose a port: HTTP_PORT={port + 1} with make,"
+        f" --port {port + 1} with manage.py up.\n"
     )
     assert not (home / "postgres").exists()
 

@@ -71,30 +71,19 @@ class Command(BaseCommand):
         key, token = keys.mint(
             project, options["environment"], expires_at=timezone.now() + KEY_LIFE, label="replay of a trace"
         )
-        _try_door(options["url"], token)
-        work = Work(
-            path=options["file"],
-            columns=columns,
-            limit=options["limit"],
-            shift=start - rows[0].at,
-            seed=options["seed"],
-            model=options["model"],
-            faults=Faults(options["faults"]),
-            users=options["users"],
-            fake_url="",
-            dsn=_dsn(options["url"], token),
-            speed=options["speed"],
-            begins=time.time() + 2.0,
-            processes=max(1, min(options["processes"], len(rows))),
-            threads=options["threads"] or (48 if options["speed"] else 8),
-        )
-        end = rows[-1].at + work.shift
-        self.stdout.write(f"{len(rows):,} calls from {start:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC → {project.slug}")
         try:
+            _try_door(options["url"], token)
+            work = _work(options, rows, columns, start, token)
+            self.stdout.write(
+                f"{len(rows):,} calls from {start:%Y-%m-%d %H:%M:%S} to {rows[-1].at + work.shift:%H:%M:%S} UTC"
+                f" → {project.slug}"
+            )
             total = self._replay(work, len(rows))
         except FakeNotRunningError as error:
             raise CommandError(str(error)) from error
-        keys.revoke(key, timezone.now())
+        finally:
+            # However it ended: nobody else may write with it, and it is of no use to anybody.
+            keys.revoke(key, timezone.now())
         self._report(total, len(rows), start)
 
     def _project(self, slug: str) -> Project:
@@ -130,6 +119,26 @@ class Command(BaseCommand):
             problems.append(f"{total.died} of the replaying processes died")
         if total.sent != count or not total.complete:
             raise CommandError(f"Not everything arrived: {', '.join(problems) or 'some calls were not made'}.")
+
+
+def _work(options: dict[str, Any], rows: list[Arrival], columns: Columns, start: datetime, token: str) -> Work:
+    """What was asked for, as the replaying processes take it."""
+    return Work(
+        path=options["file"],
+        columns=columns,
+        limit=options["limit"],
+        shift=start - rows[0].at,
+        seed=options["seed"],
+        model=options["model"],
+        faults=Faults(options["faults"]),
+        users=options["users"],
+        fake_url="",
+        dsn=_dsn(options["url"], token),
+        speed=options["speed"],
+        begins=time.time() + 2.0,
+        processes=max(1, min(options["processes"], len(rows))),
+        threads=options["threads"] or (48 if options["speed"] else 8),
+    )
 
 
 def _rows(options: dict[str, Any]) -> tuple[list[Arrival], Columns]:

@@ -121,6 +121,14 @@ def test_a_server_that_takes_no_events_is_told(live_server: LiveServer) -> None:
         replay(live_server, url=f"{live_server.url}/elsewhere")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_that_fails_leaves_no_key_that_works(live_server: LiveServer) -> None:
+    with pytest.raises(CommandError):
+        replay(live_server, url=f"{live_server.url}/elsewhere")
+    (key,) = IngestKey.objects.all()
+    assert key.revoked_at is not None
+
+
 def test_the_independent_sum_agrees_with_the_published_totals() -> None:
     text = text_of(TRACE)
     whole = totals(text, Decimal(2), Decimal(10))
