@@ -230,3 +230,16 @@ def test_words_of_a_client_stay_words_on_every_page(client: Client, settings: Se
         assert answer.status_code == 200
         assert not any(line.startswith(("=", "+", "@", '"=')) for line in answer.content.decode().splitlines())
         assert answer["Content-Type"] == "text/csv; charset=utf-8"
+
+
+@pytest.mark.django_db
+def test_no_cache_on_the_way_keeps_a_page_and_none_at_all_keeps_a_mail(client: Client, settings: Settings) -> None:
+    settings.EMAIL_BACKEND = FILE_BACKEND
+    now, project = timezone.now(), factories.project("helpdesk")
+    client.force_login(User.objects.create_superuser("admin"))
+    assert client.get("/")["Cache-Control"] == "private, no-store"  # the first steps, where a key is shown
+    factories.stored(project, at=now, now=now)
+    count(now)
+    for page in ("/", "/logs/", "/alerts/", "/overview/latency.csv"):
+        assert sorted(client.get(page)["Cache-Control"].split(", ")) == ["no-cache", "private"], page
+    assert sorted(client.get("/mails/")["Cache-Control"].split(", ")) == ["no-store", "private"]

@@ -6,6 +6,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from alerting.models import Alert, AlertRule
@@ -18,6 +19,7 @@ MOST: Final = 100
 
 
 @require_safe
+@cache_control(private=True, no_cache=True)
 def alerts(request: HttpRequest) -> HttpResponse:
     query = asked.read(request)
     if query.project is None:
@@ -39,6 +41,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@cache_control(private=True, no_cache=True)
 def alert(request: HttpRequest, id: int) -> HttpResponse:  # noqa: A002 - the name in the address
     query = asked.read(request)
     found = get_object_or_404(Alert.objects.select_related("rule", "threshold__budget", "project"), pk=id)

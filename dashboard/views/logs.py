@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard import request_facts, search
@@ -21,6 +22,7 @@ READ_BODY = "ingest.view_requestbody"
 
 
 @require_safe
+@cache_control(private=True, no_cache=True)
 def logs(request: HttpRequest) -> HttpResponse:
     query = asked.read(request)
     if query.project is None:
@@ -43,6 +45,7 @@ def logs(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@cache_control(private=True, no_cache=True)
 def request_page(request: HttpRequest, id: UUID) -> HttpResponse:  # noqa: A002 - the name in the address
     query = asked.read(request)
     return render(request, "dashboard/request.html", _about(request, query, _call(query, id)))

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.cache import cache_control
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
@@ -24,12 +25,14 @@ def _folder(request: HttpRequest) -> Path:
 
 
 @require_safe
+@cache_control(private=True, no_store=True)
 def mails(request: HttpRequest) -> HttpResponse:
     asked.read(request)
     return render(request, "dashboard/mails.html", {"mails": files.newest(_folder(request))})
 
 
 @require_safe
+@cache_control(private=True, no_store=True)
 def mail(request: HttpRequest, key: str) -> HttpResponse:
     found = files.find(_folder(request), key)
     if found is None:
@@ -42,6 +45,7 @@ def mail(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_safe
 @xframe_options_sameorigin
+@cache_control(private=True, no_store=True)
 def mail_html(request: HttpRequest, key: str) -> HttpResponse:
     """The HTML part alone, in a sandbox that lets it style itself and do nothing else."""
     found = files.find(_folder(request), key)

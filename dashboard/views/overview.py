@@ -10,6 +10,7 @@ from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from alerting.models import Alert
@@ -52,6 +53,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@cache_control(private=True, no_cache=True)
 def panel_csv(request: HttpRequest, key: str) -> HttpResponse:
     """The numbers of one panel, all of them, exactly."""
     query, panel = asked.read(request), OVERVIEW.panel(key)
@@ -148,4 +150,7 @@ def _first_steps(request: HttpRequest, query: DashboardQuery) -> HttpResponse:
         "project": query.project,
         "projects": list(type(query.project).objects.all()),
     }
-    return render(request, "dashboard/first_steps.html", context)
+    response = render(request, "dashboard/first_steps.html", context)
+    # A key may be on it, which is shown once and not again from the browser's memory.
+    response["Cache-Control"] = "private, no-store"
+    return response
