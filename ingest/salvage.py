@@ -76,6 +76,11 @@ def clean(value: object) -> tuple[Any, bool]:
     return cleaner.clean(value, ""), cleaner.is_changed
 
 
+def quoted(text: str, *, most: int) -> str:
+    """The beginning of a text somebody sent us, fit to be sent back."""
+    return _UNSTORABLE_CHARACTER.sub("\ufffd", text[:most])
+
+
 class _Cleaner:
     def __init__(self) -> None:
         self.is_changed = False

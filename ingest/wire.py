@@ -67,8 +67,8 @@ class EnvelopeError(ValueError):
     """The body as a whole is not a batch; `field` names what is wrong with it."""
 
     def __init__(self, field: str, reason: str) -> None:
-        super().__init__(reason)
-        self.field = field
+        super().__init__(salvage.quoted(reason, most=300))
+        self.field = salvage.quoted(field, most=200)
 
 
 class TooManyEventsError(EnvelopeError):
@@ -133,9 +133,15 @@ def _decode_one_by_one(body: bytes) -> Envelope:
         if isinstance(event, Event):
             events.append((index, event))
         else:
-            call_id = found.get("id") if isinstance(found, dict) else None
-            rejected.append(Rejection(index, call_id[:64] if isinstance(call_id, str) else None, *event))
+            rejected.append(_rejection(index, found, *event))
     return Envelope(_client_of(document.get("client")), events, rejected)
+
+
+def _rejection(index: int, found: object, field: str, reason: str) -> Rejection:
+    """What is said about a bad event quotes it, so it is cut short and freed of what no answer can carry."""
+    call_id = found.get("id") if isinstance(found, dict) else None
+    quoted_id = salvage.quoted(call_id, most=64) if isinstance(call_id, str) else None
+    return Rejection(index, quoted_id, salvage.quoted(field, most=200), salvage.quoted(reason, most=300))
 
 
 def _event_or_fault(found: object) -> Event | tuple[str, str]:
@@ -143,7 +149,7 @@ def _event_or_fault(found: object) -> Event | tuple[str, str]:
         document, is_changed = salvage.clean(found)
         event = event_of(document)
     except salvage.UnstorableError as error:
-        return error.field[:200] or "event", error.reason
+        return error.field or "event", error.reason
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, UsageError):
             return _inside("usage", error.__cause__.field), error.__cause__.reason

@@ -339,6 +339,35 @@ def test_a_bad_event_is_told_with_its_field_and_its_siblings_are_stored(
     assert RequestLog.objects.filter(project=sender.project).count() == 2
 
 
+@pytest.mark.parametrize(
+    ("spoiled", "told"),
+    [
+        ({"id": "a\ud800b"}, ("a\ufffdb", "id")),
+        ({"id": "\x00" + "x" * 100}, ("\ufffd" + "x" * 63, "id")),
+        ({"outcome": "\ud800"}, (None, "outcome")),
+        ({"tags": {"\ud800": float("nan")}}, (None, "tags.\ufffd")),
+        ({"tags": {"k" * 5_000: float("nan")}}, (None, "tags." + "k" * 195)),
+        ({"source": "s" * 100_000}, (None, "source")),
+    ],
+)
+def test_what_is_quoted_of_a_bad_event_is_short_and_can_be_answered(
+    sender: Sender, now: datetime, spoiled: dict[str, Any], told: tuple[str | None, str]
+) -> None:
+    bad = factories.event(now, **spoiled)
+    answer = sender.send(bad, factories.event(now))
+    assert answer.status_code == 200
+    [rejection] = answer.json()["rejected"]
+    assert (rejection["id"], rejection["field"]) == (told[0] or bad["id"], told[1])
+    assert len(rejection["reason"]) <= 300
+    assert answer.json()["accepted"] == 1
+
+
+def test_what_is_quoted_of_a_bad_report_can_be_answered(sender: Sender) -> None:
+    answer = sender.send(client={"instance": "a", "boot_id": "7", "dropped": {"\ud800": float("nan")}})
+    assert answer.status_code == 400
+    assert answer.json()["field"] == "client.dropped.\ufffd"
+
+
 @pytest.mark.parametrize("bad", [None, 5, "text", [], True])
 def test_something_that_is_no_object_is_one_rejected_event(sender: Sender, now: datetime, bad: object) -> None:
     found = sender.send(bad, factories.event(now)).json()
