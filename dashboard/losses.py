@@ -1,10 +1,16 @@
 """What the numbers of a page cannot know, in one or two sentences under them."""
 
+from itertools import islice
+from typing import Final
+
 from django.db import DatabaseError
 
 from dashboard.query import DashboardQuery
 from metrics import units
 from metrics.losses import Losses, losses
+
+# Clients name the reasons, and a hostile one as many as it likes.
+MOST_REASONS: Final = 5
 
 
 def sentences(query: DashboardQuery) -> list[str]:
@@ -18,7 +24,10 @@ def sentences(query: DashboardQuery) -> list[str]:
 def written(found: Losses) -> list[str]:
     said = []
     if (total := sum(found.given_up.values())) > 0:
-        reasons = ", ".join(f"{reason.replace('_', ' ')} {units.count(one)}" for reason, one in found.given_up.items())
+        told = dict(islice(found.given_up.items(), MOST_REASONS))
+        if (rest := total - sum(told.values())) > 0:
+            told["others"] = rest
+        reasons = ", ".join(f"{reason.replace('_', ' ')} {units.count(one)}" for reason, one in told.items())
         said.append(
             f"Not in these numbers: {_calls(total)} that clients could not deliver ({reasons}), "
             "counted since each client started."

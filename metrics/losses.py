@@ -24,7 +24,7 @@ def losses(project_id: int, window: Window) -> Losses:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT reason, sum(number::bigint)::bigint AS total
+            SELECT reason, sum(number::bigint) AS total
               FROM client_instance, jsonb_each_text(dropped) AS lost (reason, number)
              WHERE project_id = %(project)s AND last_seen_at >= %(start)s AND first_seen_at < %(stop)s
              GROUP BY reason
@@ -33,7 +33,8 @@ def losses(project_id: int, window: Window) -> Losses:
             """,
             values,
         )
-        given_up = dict(cursor.fetchall())
+        # A client may claim any number, and two of them together fit no column.
+        given_up = {reason: int(total) for reason, total in cursor.fetchall()}
         cursor.execute(
             """
             SELECT count(*) FROM quarantine

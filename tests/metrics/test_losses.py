@@ -51,3 +51,10 @@ def test_events_of_another_time_count_where_they_were_received() -> None:
     factories.stored(owner, factories.event(old), now=NOW - timedelta(minutes=5))
     factories.stored(owner, factories.event(old), now=NOW - 2 * HOUR)
     assert losses(owner.pk, WINDOW) == Losses({}, 1)
+
+
+def test_two_clients_that_claim_the_largest_number_there_is_do_not_break_the_sum() -> None:
+    owner = factories.project()
+    for number in (1, 2):
+        reported(owner, number, NOW - HOUR, NOW, overflow=2**63 - 1)
+    assert losses(owner.pk, WINDOW) == Losses({"overflow": 2**64 - 2}, 0)
