@@ -1,6 +1,7 @@
 """Dropping what is too old: whole days of calls, and of bodies, which are kept for a shorter time.
 
-What lies in quarantine may hold prompts, so it goes when a body of the same age would.
+What lies in quarantine may hold prompts, so it goes when a body of the same age would. What a process said about itself
+goes with its last calls.
 
 Names, dictionaries and the list of sealed days stay: old totals and old bodies need them.
 """
@@ -11,7 +12,7 @@ from typing import Final
 
 from django.db import OperationalError, connection, transaction
 
-from ingest.models import Quarantined
+from ingest.models import ClientInstance, Quarantined
 from ingest.partitions import TABLES, Partition, kept_from, partitions
 
 LOCK_TIMEOUT_MS: Final = 1_000
@@ -34,6 +35,7 @@ def drop_expired(*, now: datetime) -> list[str]:
                 break
             dropped.append(partition.name)
     Quarantined.objects.filter(received_at__lt=kept_from("request_body", now)).delete()
+    ClientInstance.objects.filter(last_seen_at__lt=kept_from("request_log", now)).delete()
     return dropped
 
 

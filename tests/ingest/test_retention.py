@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from ingest import partitions
-from ingest.models import BodyDictionary, Dimension, Quarantined, RequestLog, SealedDay
+from ingest.models import BodyDictionary, ClientInstance, Dimension, Quarantined, RequestLog, SealedDay
 from ingest.retention import drop_expired
 from tests import factories
 from tests.factories import NOW
@@ -80,6 +80,18 @@ def test_quarantine_is_emptied_like_bodies_of_the_same_age() -> None:
         )
     drop_expired(now=NOW)
     assert [event.received_at for event in Quarantined.objects.all()] == [NOW - timedelta(days=30)]
+
+
+@pytest.mark.django_db
+def test_what_a_process_said_about_itself_goes_with_its_last_calls() -> None:
+    project = factories.project()
+    for age in (90, 91):
+        seen = NOW - timedelta(days=age)
+        ClientInstance.objects.create(
+            project=project, instance=f"web-{age}", boot_id=factories.call_id(), first_seen_at=seen, last_seen_at=seen
+        )
+    drop_expired(now=NOW)
+    assert [client.instance for client in ClientInstance.objects.all()] == ["web-90"]
 
 
 @pytest.mark.django_db(transaction=True)
