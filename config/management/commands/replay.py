@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -24,10 +24,11 @@ from ingest.partitions import storable
 from llmclient.testing.trace import Arrival, Columns, TraceError, read
 from llmclient.testing.traffic import MIXED, Faults
 from projects import audit, keys
-from projects.models import Project
+from projects.models import IngestKey, Project
 
 DEFAULT_MODEL: Final = "claude-sonnet-5-5"
 KEY_LIFE: Final = timedelta(days=1)
+REVOKE_TRIES: Final = 60  # one a second
 
 
 class Command(BaseCommand):
@@ -83,8 +84,19 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         finally:
             # However it ended: nobody else may write with it, and it is of no use to anybody.
-            keys.revoke(key, timezone.now())
+            self._revoke(key)
         self._report(total, len(rows), start)
+
+    def _revoke(self, key: IngestKey) -> None:
+        """The database may have gone away since the key was made, and be on its way back."""
+        for _ in range(REVOKE_TRIES):
+            connection.close()
+            try:
+                return keys.revoke(key, timezone.now())
+            except OperationalError:
+                time.sleep(1)
+        self.stderr.write(f"The database is away, so {key} could not be revoked; it expires in a day.")
+        return None
 
     def _project(self, slug: str) -> Project:
         with transaction.atomic():
