@@ -14,7 +14,7 @@ from typing import Final
 MOST: Final = 200
 # One mail in a file of Django's backend ends with a line of this.
 _RULE: Final = b"\n" + b"-" * 79 + b"\n"
-_NAME: Final = re.compile(r"[0-9A-Za-z-]+\.log")
+_NAME: Final = re.compile(r"[0-9A-Za-z-]{1,100}\.log")
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ def test_a_client_that_makes_up_reasons_does_not_fill_the_page() -> None:
     made_up = {f"r{number}": 40 - number for number in range(32)}
     (said,) = written(Losses(made_up, 0))
     assert said == (
-        "Not in these numbers: 784 calls that clients could not deliver (r0 40, r1 39, r2 38, r3 37, r4 36, others 594), "
-        "counted since each client started."
+        "Not in these numbers: 784 calls that clients could not deliver (r0 40, r1 39, r2 38, r3 37, r4 36, "
+        "others 594), counted since each client started."
     )
 
 

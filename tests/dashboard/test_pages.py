@@ -229,7 +229,7 @@ def test_the_html_of_a_mail_is_shown_in_a_sandbox_without_scripts(admin: Client,
     assert response["X-Frame-Options"] == "SAMEORIGIN"
 
 
-@pytest.mark.parametrize("key", ["x-0", "..-0", "%2e%2e%2fsecret-0", "a-b-c-9"])
+@pytest.mark.parametrize("key", ["x-0", "..-0", "%2e%2e%2fsecret-0", "a-b-c-9", "%00-0", "a" * 5_000 + "-0"])
 def test_no_other_file_can_be_read_as_a_mail(admin: Client, mails: Path, key: str) -> None:
     (mails.parent / "secret.log").write_text("Subject: secret\n\nno")
     assert admin.get(f"/mails/{key}/").status_code == 404
