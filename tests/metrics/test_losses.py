@@ -45,6 +45,13 @@ def test_reasons_are_added_up_over_the_processes_that_reported_in_the_window() -
     assert list(found.given_up.items()) == [("rejected", 11), ("overflow", 9)]
 
 
+def test_no_report_is_too_large_to_be_added_up() -> None:
+    owner = factories.project()
+    for number in (1, 2):
+        reported(owner, number, NOW - HOUR, NOW, overflow=2**63 - 1)
+    assert losses(owner.pk, WINDOW).given_up == {"overflow": 2**64 - 2}
+
+
 def test_events_of_another_time_count_where_they_were_received() -> None:
     owner = factories.project()
     old = NOW - timedelta(days=400)
