@@ -14,7 +14,14 @@ class Turn:
 
 def asked(text: str) -> list[Turn]:
     """Return the turns of a request: the system prompt, each message, then the other parameters together."""
-    value = _parsed(text)
+    try:
+        return _turns(_parsed(text))
+    except orjson.JSONEncodeError:
+        # Nested deeper than can be written again, though it could be read: shown as it came.
+        return [Turn("prompt", text)]
+
+
+def _turns(value: Any) -> list[Turn]:
     if isinstance(value, list):
         value = {"messages": value}
     if not isinstance(value, dict):
@@ -30,7 +37,10 @@ def asked(text: str) -> list[Turn]:
 
 def answered(text: str) -> list[Turn]:
     """Return the response as one turn; nothing when there was none."""
-    return _one("response", _parsed(text))
+    try:
+        return _one("response", _parsed(text))
+    except orjson.JSONEncodeError:
+        return [Turn("response", text)]
 
 
 def _one(who: str, value: Any) -> list[Turn]:

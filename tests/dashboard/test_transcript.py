@@ -31,3 +31,11 @@ def test_an_answer_is_its_text() -> None:
 def test_nothing_that_was_stored_is_unreadable(text: str) -> None:
     for turn in asked(text) + answered(text):
         assert turn.text != ""
+
+
+@pytest.mark.parametrize("levels", [253, 300, 1_000, 5_000])
+def test_a_text_nested_too_deep_to_be_laid_out_is_shown_all_the_same(levels: int) -> None:
+    text = '{"a":' * levels + "1" + "}" * levels
+    for turns in (asked(text), answered(text)):
+        (turn,) = turns
+        assert turn.text.count('"a":') == levels
