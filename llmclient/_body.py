@@ -60,7 +60,7 @@ class WatchedBody(_Watched, httpx2.SyncByteStream):
                 interruption = self._ended()
         except GeneratorExit:
             raise
-        except BaseException as error:
+        except BaseException as error:  # whatever ends the reading ends the call
             instead = self._failed(error)
             if instead is END:
                 return
@@ -89,7 +89,7 @@ class WatchedAsyncBody(_Watched, httpx2.AsyncByteStream):
                 interruption = self._ended()
         except GeneratorExit:
             raise
-        except BaseException as error:
+        except BaseException as error:  # whatever ends the reading ends the call
             instead = self._failed(error)
             if instead is END:
                 return

@@ -32,7 +32,7 @@ class Recorder(anthropic.Middleware):
         while True:
             try:
                 result = call_next(attempts.next_request())
-            except BaseException as error:
+            except BaseException as error:  # a cancellation ends an attempt, too; what is not tried again is raised
                 wait = attempts.wait_after_error(error)
                 if wait is None:
                     raise
@@ -53,7 +53,7 @@ class Recorder(anthropic.Middleware):
                 response.close()
             try:
                 time.sleep(wait)
-            except BaseException as error:
+            except BaseException as error:  # the caller went away while waiting
                 attempts.interrupted(error)
                 raise
 
@@ -63,7 +63,7 @@ class Recorder(anthropic.Middleware):
         while True:
             try:
                 result = await call_next(attempts.next_request())
-            except BaseException as error:
+            except BaseException as error:  # a cancellation ends an attempt, too; what is not tried again is raised
                 wait = attempts.wait_after_error(error)
                 if wait is None:
                     raise
@@ -84,7 +84,7 @@ class Recorder(anthropic.Middleware):
                 await response.aclose()
             try:
                 await anyio.sleep(wait)
-            except BaseException as error:
+            except BaseException as error:  # the caller went away while waiting
                 attempts.interrupted(error)
                 raise
 
