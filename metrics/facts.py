@@ -46,6 +46,15 @@ class Histogram:
         return {f"{self.name}_p{percent}": percent for percent in self.percentiles}
 
 
+MOST_MONEY: Final = 2**63 - 1
+"""Nano-dollars a column holds. Only made-up calls get there, and they must not stop the counting of the true ones."""
+
+
+def money(column: str) -> str:
+    """Return SQL for a sum of money that stays within its column."""
+    return f"least(coalesce(sum({column}), 0), {MOST_MONEY})"
+
+
 _ANSWERED = f"outcome IN ({_listed(ANSWERED)})"
 _CUT_OFF = f"stop_reason IN ({_listed((StopReason.MAX_TOKENS, StopReason.MODEL_CONTEXT_WINDOW_EXCEEDED))})"
 
@@ -66,8 +75,8 @@ FACTS: Final = (
     Fact("cache_read_tokens", "coalesce(sum(cache_read_tokens), 0)", per_user=True),
     Fact("cache_write_5m_tokens", "coalesce(sum(cache_write_5m_tokens), 0)", per_user=True),
     Fact("cache_write_1h_tokens", "coalesce(sum(cache_write_1h_tokens), 0)", per_user=True),
-    Fact("cost_nanousd", "coalesce(sum(cost_nanousd), 0)", per_user=True),
-    Fact("infra_nanousd", "coalesce(sum(infra_nanousd), 0)", per_user=True),
+    Fact("cost_nanousd", money("cost_nanousd"), per_user=True),
+    Fact("infra_nanousd", money("infra_nanousd"), per_user=True),
     Fact("queue_ms", "coalesce(sum(queue_ms), 0)"),
     Fact("latency_ms", f"coalesce(sum(duration_ms) FILTER (WHERE {_ANSWERED}), 0)"),
 )

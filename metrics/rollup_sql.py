@@ -5,19 +5,26 @@ Every statement recomputes whole buckets of one project from the level below. Hi
 merging them at reading time is the slowest part of a dashboard; so are the percentiles, which cannot be merged later.
 """
 
+from collections.abc import Iterable
 from string import Template
 from typing import Final
 
 from ingest.histogram import UPPER_MS, middle_of
 from metrics.facets import CUBE_DIMENSIONS, FACETS
-from metrics.facts import FACTS, HISTOGRAMS, USER_FACTS
+from metrics.facts import FACTS, HISTOGRAMS, USER_FACTS, Fact, money
+
+
+def _merged(facts: Iterable[Fact]) -> str:
+    sums = {fact.name: money(fact.name) if fact.name.endswith("_nanousd") else f"sum({fact.name})" for fact in facts}
+    return ", ".join(f"{expression} AS {name}" for name, expression in sums.items())
+
 
 _FACT_COLUMNS: Final = ", ".join(fact.name for fact in FACTS)
 _USER_COLUMNS: Final = ", ".join(fact.name for fact in USER_FACTS)
 _OF_CALLS: Final = ", ".join(f"{fact.of_calls} AS {fact.name}" for fact in FACTS)
 _USER_OF_CALLS: Final = ", ".join(f"{fact.of_calls} AS {fact.name}" for fact in USER_FACTS)
-_MERGED: Final = ", ".join(f"sum({fact.name}) AS {fact.name}" for fact in FACTS)
-_USER_MERGED: Final = ", ".join(f"sum({fact.name}) AS {fact.name}" for fact in USER_FACTS)
+_MERGED: Final = _merged(FACTS)
+_USER_MERGED: Final = _merged(USER_FACTS)
 _CUBE: Final = ", ".join(CUBE_DIMENSIONS.values())
 _FACET_KEYS: Final = ", ".join(dict.fromkeys(["environment_id", *(facet.column for facet in FACETS if facet.column)]))
 # The latency in ms that stands for each bucket; indexed from 1.
