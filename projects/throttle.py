@@ -13,6 +13,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -61,8 +62,9 @@ def admit(name: str, address: str, now: datetime) -> bool:
 
 
 def forget(name: str, address: str) -> None:
-    """The password was right: the mistypings before it count no more. Those of other names from there still do."""
+    """The password was right: its try and the mistypings of its name count no more. Those of other names still do."""
     SignInTries.objects.filter(digest=_of_name(name, address)).delete()
+    SignInTries.objects.filter(digest=_of_address(address), tries__gt=0).update(tries=F("tries") - 1)
 
 
 def address_of(request: HttpRequest) -> str:

@@ -64,6 +64,13 @@ def test_the_right_password_takes_back_the_wrong_ones_of_its_name_only() -> None
     assert not admit("ben", HERE, NOW)
 
 
+def test_a_house_full_of_people_who_know_their_passwords_is_never_shut_out() -> None:
+    for number in range(150):
+        assert admit(f"user-{number}", HERE, NOW)
+        forget(f"user-{number}", HERE)
+    assert [admit(f"guess-{number}", HERE, NOW) for number in range(101)] == [True] * 100 + [False]
+
+
 def test_neither_name_nor_address_is_stored() -> None:
     admit("anna", HERE, NOW)
     assert all(len(digest) == 64 for digest in SignInTries.objects.values_list("digest", flat=True))
