@@ -59,7 +59,7 @@ def _without_repetitions(events: Sequence[Event]) -> tuple[dict[int, Event], int
 
 def _encode(events: list[Event], origin: Origin, now: datetime) -> list[Row]:
     book = pricebook.current(now)
-    names = _intern(events, origin)
+    names = intern(events, origin)
     received_us = rows.micros(now)
     per_request, per_token = origin.infra_nanousd_per_request, origin.infra_nanousd_per_token
     packed = _pack_bodies(events, origin.project_id, now)
@@ -76,7 +76,9 @@ def _encode(events: list[Event], origin: Origin, now: datetime) -> list[Row]:
     return encoded
 
 
-def _intern(events: list[Event], origin: Origin) -> rows.Interned:
+def intern(events: list[Event], origin: Origin) -> rows.Interned:
+    """The numbers of all names in the batch."""
+
     def numbers(kind: DimensionKind, names: set[str | None]) -> dict[str | None, int]:
         # An empty name is no name.
         found: dict[str | None, int] = {None: dimensions.ABSENT, "": dimensions.ABSENT}
