@@ -48,7 +48,8 @@ def main() -> None:
         )
         if result.returncode != 0:
             raise SystemExit(f"bench.{name} failed")
-        parts += [f"## {title}", result.stdout.strip()]
+        text = result.stdout.strip()
+        parts += [f"## {title}", text if "|" in text else f"```\n{text}\n```"]
     (ROOT / "bench" / "RESULTS.md").write_text("\n\n".join(parts) + "\n")
 
 

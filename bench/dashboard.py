@@ -29,7 +29,7 @@ from projects.models import Project
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 DAYS: Final = 30
-CALLS: Final = 3_000_000
+CALLS: Final = 5_000_000
 DENSE_CALLS: Final = 200_000
 ROUNDS: Final = 5
 METRICS: Final = ("requests", "errors", "spend", "latency_p50", "latency_p95", "latency_p99")
