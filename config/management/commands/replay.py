@@ -90,10 +90,10 @@ class Command(BaseCommand):
     def _revoke(self, key: IngestKey) -> None:
         """The database may have gone away since the key was made, and be on its way back."""
         for _ in range(REVOKE_TRIES):
-            connection.close()
             try:
                 return keys.revoke(key, timezone.now())
             except OperationalError:
+                connection.close()
                 time.sleep(1)
         self.stderr.write(f"The database is away, so {key} could not be revoked; it expires in a day.")
         return None

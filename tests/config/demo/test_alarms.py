@@ -14,7 +14,7 @@ from projects.models import Project
 @pytest.mark.django_db(transaction=True)
 def test_the_last_incident_has_fired_and_is_over() -> None:
     project = setup.project()
-    busy, short = 2.0, timedelta(days=4)
+    busy, short = 1.1, timedelta(days=4)
     history.write(project, now=timezone.now(), progress=lambda done, total: None, scale=busy, span=short)
     rollup.roll_up_minutes(now=timezone.now())
     assert alarms.sound(project) >= 4

@@ -30,7 +30,7 @@ def scalar(sql: str) -> object:
 def test_it_covers_four_weeks_and_ends_where_the_project_begins(project: Project) -> None:
     written = write(project)
     assert scalar("SELECT count(*) FROM request_log") == written
-    assert 650 < written < 1050
+    assert 1200 < written < 1700
     first, last = scalar("SELECT min(started_at) FROM request_log"), scalar("SELECT max(started_at) FROM request_log")
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
