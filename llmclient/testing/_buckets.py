@@ -100,9 +100,3 @@ def _lines(name: str, bucket: Bucket, grain: int, wall: datetime, speed: float) 
     yield f"{prefix}-limit", str(bucket.limit)
     yield f"{prefix}-remaining", str(min(remaining, bucket.limit))
     yield f"{prefix}-reset", full_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def group_of(model: str) -> str:
-    """The models that share one pool: `claude-opus-5-5` and `claude-opus-5` are both `opus-5`."""
-    parts = model.removeprefix("claude-").split("-")
-    return "-".join(parts[:2])

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from llmclient.testing import _messages
 from llmclient.testing._answers import Answer, Break, Failure, HangUp, Reply, fail
-from llmclient.testing._buckets import Limits, Pool, group_of
+from llmclient._models import group_of
+from llmclient.testing._buckets import Limits, Pool
 from llmclient.testing._messages import Piece
 from llmclient.testing._requests import Plan, Request, read_plan
 from llmclient.testing._routes import models, refusal

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from llmclient.testing._buckets import Bucket, Limits, Pool, group_of
+from llmclient._models import group_of
+from llmclient.testing._buckets import Bucket, Limits, Pool
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
