@@ -85,8 +85,10 @@ class Refusal:
 
 
 class CircuitBreaker:
-    """One per provider and model group. `told` hears of each change of state, under the caller's lock: it must only
-    take note, and not call the breaker. `chance` gives [0, 1)."""
+    """One per provider and model group. `chance` gives [0, 1).
+
+    `told` hears of each change of state, under the caller's lock: it must only take note, and not call the breaker.
+    """
 
     def __init__(
         self, rules: Breaker, *, chance: Callable[[], float] = random.random, told: Callable[[Transition], object]
@@ -127,8 +129,10 @@ class CircuitBreaker:
         return permit
 
     def report(self, permit: Permit, result: Result, now: float) -> None:
-        """How the attempt ended. Only the first report on a permit counts, and only while the state it was given in
-        lasts. A probe that was taken for lost still counts: it often ends in a timeout, just after its lease.
+        """Says how the attempt ended.
+
+        Only the first report on a permit counts, and only while the state it was given in lasts. A probe that was taken
+        for lost still counts: it often ends in a timeout, just after its lease.
         """
         time = self._time(now)
         if permit.reported:
@@ -187,8 +191,10 @@ class CircuitBreaker:
         return min(self._rules.cooldown, self._rules.longest_cooldown)
 
     def _time(self, now: float) -> float:
-        """Time as the breaker knows it: it never goes back. A late thread finds it where the others left it; when the
-        clock itself was set back it goes on from where it was, so that no cooldown and no lease lasts for ever.
+        """Time as the breaker knows it: it never goes back.
+
+        A late thread finds it where the others left it. When the clock itself was set back it goes on from where it
+        was, so that no cooldown and no lease lasts for ever.
         """
         time = now + self._offset
         behind = self._latest - time
