@@ -17,11 +17,12 @@ GROUP = "opus-5"
 
 
 @pytest.fixture
-def url(redis_url: str) -> str:
+def url(redis_url: str) -> Iterator[str]:
     """A database of its own: what others flush meanwhile must not matter."""
     own = redis_url.rpartition("/")[0] + "/13"
     redis.Redis.from_url(own).flushdb()
-    return own
+    yield own
+    redis.Redis.from_url(own).flushdb()
 
 
 @pytest.fixture
