@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 from urllib.parse import unquote, urlsplit
 
 from llmclient import _event
@@ -16,6 +16,7 @@ from llmclient._buffer import Buffer
 from llmclient._call import Call
 from llmclient._delivery import Delivery
 from llmclient._ids import MINTER
+from llmclient._policy import Capture
 from llmclient._quietly import quietly, warn
 from llmclient._shipper import EXIT_SECONDS, Shipper
 from llmclient._spool import Spool
@@ -24,14 +25,13 @@ from llmclient._version import __version__
 DSN_VARIABLE: Final = "LLMCLIENT_DSN"
 PATH: Final = "/api/v1/events"
 HOST_LENGTH: Final = 53  # leaves room for the process id in the 64 characters of an instance
-Capture = Literal["off", "full"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What `configure` was told. Without a shipper every call is measured for its handle and goes nowhere."""
 
-    capture: Capture = "off"
+    capture: Capture = "redacted"
     shipper: Shipper | None = None
 
     def emit(self, call: Call) -> None:
@@ -60,13 +60,16 @@ def configure(
     *,
     app: str | None = None,
     release: str | None = None,
-    capture: Capture = "off",
+    capture: Capture = "redacted",
+    redact: Any = (),
+    user_secret: str | None = None,
     spool: str | os.PathLike[str] | None = None,
+    redis: str | None = None,
 ) -> None:
     """See `llmclient.configure`."""
     global _settings
     if capture not in get_args(Capture):
-        raise ValueError(f'capture must be "off" or "full", not {capture!r}')
+        raise ValueError(f'capture must be "off", "redacted" or "full", not {capture!r}')
     dsn = os.environ.get(DSN_VARIABLE, "") if dsn is None else dsn
     shipper = None
     if dsn:

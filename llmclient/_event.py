@@ -40,16 +40,20 @@ def as_dict(call: Call, *, app: str | None, release: str | None, sdk: str | None
         "duration_ms": _ms(call.duration or 0.0),
         "ttft_ms": _ms(call.ttft),
         "ttft_text_ms": _ms(call.ttft_text),
+        "queue_ms": _ms(call.queued) or None,
         "attempts": [_attempt(attempt) for attempt in call.attempts[-MAX_ATTEMPTS:]],
         "usage": call.usage,
         "usage_complete": None if call.usage_complete else False,
         "stop_reason": _cut(call.stop_reason, WORD_LENGTH),
         "stop_category": _cut(call.stop_category, WORD_LENGTH),
         "source": call.source,
+        "fallback_from": call.fallback_from,
         "outcome": call.outcome,
         "error": _failure(call.error) if call.error else None,
         "request_id": _cut(call.request_id, NAME_LENGTH),
         "limits": call.limits or None,
+        "budget": call.budget,
+        "quality": _quality(call),
         "content": _content(call),
     }
     return {name: value for name, value in event.items() if value is not None}
@@ -66,8 +70,14 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "request_id": _cut(attempt.request_id, NAME_LENGTH),
         "wait_ms": _ms(attempt.wait),
         "retry_after_s": asked if asked is not None and 0 <= asked <= LONGEST_WAIT else None,
+        "key_alias": _cut(attempt.key_alias, WORD_LENGTH),
+        "model": _cut(attempt.model, MODEL_LENGTH),
     }
     return {name: value for name, value in wire.items() if value is not None}
+
+
+def _quality(call: Call) -> dict[str, Any] | None:
+    return None if call.valid is None else {"valid": call.valid, "repairs": call.repairs}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

@@ -4,7 +4,7 @@
      ├─ Unavailable          no answer could be had for now
      │   ├─ CircuitOpen            .retry_at
      │   ├─ LocalRateLimited       .retry_after
-     │   ├─ DeadlineExceeded
+     │   ├─ DeadlineExceeded       .partial
      │   ├─ StreamInterrupted      .partial
      │   └─ FallbackExhausted
      ├─ Rejected             asking again changes nothing
@@ -66,9 +66,16 @@ class LocalRateLimited(Unavailable):
 
 
 class DeadlineExceeded(Unavailable):
-    """The time for the whole call is used up, or would be before an answer could come."""
+    """The time for the whole call is used up, or would be before an answer could come.
+
+    `partial` is the text a stream had brought by then.
+    """
 
     category: ClassVar[Category] = "deadline_exceeded"
+
+    def __init__(self, message: str, *, partial: str = "") -> None:
+        super().__init__(message)
+        self.partial = partial
 
 
 class StreamInterrupted(Unavailable, anthropic.APIError):

@@ -30,8 +30,10 @@ class StreamReader:
         self.kept = 0
         self._uncounted = 0  # characters of deltas that were not kept
         self.events = 0
+        self.pings = 0
         self.usage: dict[str, Any] = {}
         self.model: str | None = None
+        self.start: dict[str, Any] = {}  # the message as it began
         self.stop_reason: str | None = None
         self.stop_details: dict[str, Any] | None = None
         self.usage_final = False
@@ -66,12 +68,14 @@ class StreamReader:
         if not event:
             return
         self.events += 1
-        if event == b"content_block_delta":
+        if event == b"ping":
+            self.pings += 1
+        elif event == b"content_block_delta":
             self._delta(data, now)
         elif event == b"content_block_start":
             self._keep(data)
         elif event == b"message_start":
-            message = json.loads(data)["message"]
+            message = self.start = json.loads(data)["message"]
             self.model = message.get("model")
             self.usage = dict(message.get("usage") or {})
         elif event == b"message_delta":
@@ -114,6 +118,11 @@ class StreamReader:
     def text(self) -> str:
         """The visible text received so far."""
         return "".join(text for kind, text in self._deltas() if kind == "text_delta")
+
+    def message(self) -> dict[str, Any]:
+        """The message as it would have come in one piece, as far as it came."""
+        ending = {"stop_reason": self.stop_reason, "stop_details": self.stop_details, "usage": self.usage}
+        return {**self.start, "content": self.content(), **ending}
 
     def content(self) -> list[dict[str, Any]]:
         """The content blocks received so far, put together from their deltas."""
