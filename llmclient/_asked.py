@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from llmclient import _prompt
@@ -10,8 +10,6 @@ from llmclient._errors import Category
 
 if TYPE_CHECKING:
     from llmclient._call import Source
-
-PATH: Final = "/v1/messages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +81,3 @@ class Job:
             "variant": self.variant,
             "call_id": None if self.call_id is None else str(self.call_id),
         }
-
-
-def variant_of(url: str, headers: Mapping[str, Any]) -> str:
-    """What of a request beside its body changes the answer; "" for an ordinary one. `headers` as the SDK has them."""
-    betas = next((value for name, value in headers.items() if name.lower() == "anthropic-beta"), None)
-    said = betas if isinstance(betas, str) else ""
-    return "" if url == PATH and not said else f"{url} {said}"

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from llmclient import _message, _prompt
-from llmclient._asked import Answered, Asked, Job, variant_of
+from llmclient._asked import Answered, Asked, Job
 from llmclient._cached import Cached, Steps, remember
 from llmclient._errors import Category
 from llmclient._quietly import warn
@@ -47,7 +47,6 @@ __all__ = [
     "check",
     "fresh",
     "remember",
-    "variant_of",
 ]
 
 # Claude, or the way there, does not work for now.
