@@ -33,9 +33,15 @@ class EventsView(APIView):
     def post(self, request: Request) -> Response:
         writer = request.user
         assert isinstance(writer, Writer)
-        batch = _decoded(_body_of(request))
-        events = [event for _, event in batch.events]
-        receipt = store(events, origin=writer.origin, now=timezone.now(), client=batch.client)
+        body = _body_of(request)
+        try:
+            batch = wire.decode(body)
+            # Events are decoded while they are stored, but nothing is written before all were.
+            receipt = store(batch.events, origin=writer.origin, now=timezone.now(), client=batch.client)
+        except wire.TooManyEventsError as error:
+            raise Refused(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, error.field, str(error)) from error
+        except wire.EnvelopeError as error:
+            raise Refused(status.HTTP_400_BAD_REQUEST, error.field, str(error)) from error
         return Response(_answer(receipt, batch.rejected))
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -85,15 +91,6 @@ def _body_of(request: Request) -> bytes:
         raise Refused(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "Content-Length", str(error)) from error
     except inflate.DamagedError as error:
         raise Refused(status.HTTP_400_BAD_REQUEST, "Content-Encoding", str(error)) from error
-
-
-def _decoded(body: bytes) -> wire.Envelope:
-    try:
-        return wire.decode(body)
-    except wire.TooManyEventsError as error:
-        raise Refused(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, error.field, str(error)) from error
-    except wire.EnvelopeError as error:
-        raise Refused(status.HTTP_400_BAD_REQUEST, error.field, str(error)) from error
 
 
 def _answer(receipt: Receipt, rejected: list[wire.Rejection]) -> dict[str, Any]:

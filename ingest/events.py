@@ -94,7 +94,7 @@ class ReportedUsage:
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw: Final = raw
         self.counts: Final[Usage] = read_usage(raw)
-        self.extra: Final = None if raw.keys() <= TYPED_USAGE else _extra_of(raw)
+        self.extra: Final = None if TYPED_USAGE.issuperset(raw) else _extra_of(raw)
 
 
 class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):

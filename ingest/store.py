@@ -5,7 +5,7 @@ a temporary table, which can skip what exists. Rows, bodies, rollup marks, quara
 together; who is told "stored" may rely on it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -62,7 +62,7 @@ class Receipt(NamedTuple):
     quarantined: int
 
 
-def store(events: Sequence[Event], *, origin: Origin, now: datetime, client: Client | None = None) -> Receipt:
+def store(events: Iterable[Event], *, origin: Origin, now: datetime, client: Client | None = None) -> Receipt:
     """Stores a batch in one transaction and says what was new. Raises only errors of django.db.
 
     An event stored before counts as a duplicate, one stored before with other content as a conflict: the first one

@@ -1,8 +1,10 @@
 """Validate — step 2 of 8: bytes become typed events, or a reason why not.
 
-One bad event never takes its batch along: see `salvage`.
+One bad event never takes its batch along: see `salvage`. Events are decoded one by one, when they are asked for: what
+is built for one is used again for the next, so that a batch of a thousand fits a processor's cache.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -58,8 +60,10 @@ class Rejection(Struct, frozen=True, gc=False):
 
 
 class Envelope(NamedTuple):
+    """A batch being read. Going through `events`, once, may raise EnvelopeError and completes `rejected`."""
+
     client: Client | None
-    events: list[tuple[int, Event]]
+    events: Iterator[Event]
     rejected: list[Rejection]
 
 
@@ -76,11 +80,12 @@ class TooManyEventsError(EnvelopeError):
 
 
 class _Batch(Struct, frozen=True, gc=False):
-    events: list[Event]
+    events: list[msgspec.Raw]
     client: Client | None = None
 
 
-_decoder: Final = msgspec.json.Decoder(_Batch, dec_hook=read_hook)
+_split: Final = msgspec.json.Decoder(_Batch).decode
+_decode: Final = msgspec.json.Decoder(Event, dec_hook=read_hook).decode
 
 
 def decode(body: bytes) -> Envelope:
@@ -90,23 +95,35 @@ def decode(body: bytes) -> Envelope:
     and finds out which event it was. Depth needs no look beforehand: types bound it where something is built, the
     decoder's own limit where an unknown field is skipped, and `fault` in the usage object, which is kept as it came.
     """
+    rejected: list[Rejection] = []
+    batch = None
     # NUL is the one thing that decodes well and cannot be stored.
     # (Looking for a backslash first is quick, and without prompts there is none.)
-    if (b"\\" in body and b"\\u0000" in body) or _may_be_a_bomb(body):
-        return _decode_one_by_one(body)
-    batch = None
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        batch = _decoder.decode(body)
+    if not ((b"\\" in body and b"\\u0000" in body) or _may_be_a_bomb(body)):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            batch = _split(body)
     if batch is None:
-        # Only here: while the error is being handled, it keeps alive all that was built.
-        return _decode_one_by_one(body)
+        documents, client = _documents(body)
+        return Envelope(_client_of(client), _carefully(documents, rejected), rejected)
     _check_size(batch.events)
-    events = list(enumerate(batch.events))
-    faults = {index: problem for index, event in events if (problem := fault(event)) is not None}
-    if faults:
-        events = [(index, event) for index, event in events if index not in faults]
-    rejected = [Rejection(index, str(batch.events[index].id), *problem) for index, problem in faults.items()]
-    return Envelope(batch.client, events, rejected)
+    return Envelope(batch.client, _straight(body, batch.events, rejected), rejected)
+
+
+def _straight(body: bytes, events: list[msgspec.Raw], rejected: list[Rejection]) -> Iterator[Event]:
+    """The events, up to the first that the decoder refuses; from there on the careful way."""
+    for index, raw in enumerate(events):
+        try:
+            event = _decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            break
+        problem = fault(event)
+        if problem is None:
+            yield event
+        else:
+            rejected.append(Rejection(index, str(event.id), *problem))
+    else:
+        return
+    yield from _carefully(_documents(body)[0], rejected, start=index)
 
 
 def _may_be_a_bomb(body: bytes) -> bool:
@@ -117,7 +134,8 @@ def _may_be_a_bomb(body: bytes) -> bool:
     return body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST_UNCOUNTED
 
 
-def _decode_one_by_one(body: bytes) -> Envelope:
+def _documents(body: bytes) -> tuple[list[Any], Any]:
+    """The events and the client of a batch as `salvage` reads them."""
     try:
         document = salvage.parse(body)
     except ValueError as error:
@@ -126,15 +144,16 @@ def _decode_one_by_one(body: bytes) -> Envelope:
     if not isinstance(documents, list):
         raise EnvelopeError("events", 'must be a list of events, in an object: {"client": {…}, "events": […]}')
     _check_size(documents)
-    events: list[tuple[int, Event]] = []
-    rejected: list[Rejection] = []
-    for index, found in enumerate(documents):
-        event = _event_or_fault(found)
+    return documents, document.get("client")
+
+
+def _carefully(documents: list[Any], rejected: list[Rejection], start: int = 0) -> Iterator[Event]:
+    for index in range(start, len(documents)):
+        event = _event_or_fault(documents[index])
         if isinstance(event, Event):
-            events.append((index, event))
+            yield event
         else:
-            rejected.append(_rejection(index, found, *event))
-    return Envelope(_client_of(document.get("client")), events, rejected)
+            rejected.append(_rejection(index, documents[index], *event))
 
 
 def _rejection(index: int, found: object, field: str, reason: str) -> Rejection:

@@ -77,8 +77,8 @@ def test_what_the_client_emits_is_what_the_server_reads() -> None:
     [batch] = backend.batches
     sent = batch["events"]
     envelope = wire.decode(msgspec.json.encode(batch))
+    first, second, third = envelope.events
     assert envelope.rejected == []
-    (_, first), (_, second), (_, third) = envelope.events
     assert (first.feature, first.prompt_type, first.user_id, first.session_id) == ("inbox", "triage", "u1", "s1")
     assert first.usage is not None
     assert (first.usage.counts.input_tokens, first.usage.counts.output_tokens) == (12, 3)
