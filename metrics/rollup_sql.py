@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from string import Template
 from typing import Final
 
-from ingest.histogram import UPPER_MS, middle_of
 from metrics.facets import CUBE_DIMENSIONS, FACETS
 from metrics.facts import FACTS, HISTOGRAMS, USER_FACTS, Fact, money
+from metrics.ranks import cumulated, percentile
 
 
 def _merged(facts: Iterable[Fact]) -> str:
@@ -27,8 +27,6 @@ _MERGED: Final = _merged(FACTS)
 _USER_MERGED: Final = _merged(USER_FACTS)
 _CUBE: Final = ", ".join(CUBE_DIMENSIONS.values())
 _FACET_KEYS: Final = ", ".join(dict.fromkeys(["environment_id", *(facet.column for facet in FACETS if facet.column)]))
-# The latency in ms that stands for each bucket; indexed from 1.
-_MIDDLES: Final = f"'{{{','.join(str(middle_of(bucket)) for bucket in range(len(UPPER_MS)))}}}'::int[]"
 
 _HISTOGRAM_COLUMNS: Final = ", ".join(
     name
@@ -45,13 +43,10 @@ _PLACES: Final = Template("""
    GROUP BY GROUPING SETS ($sets)
   HAVING coalesce($names) IS NOT NULL""")
 
-# One row per group of keys with the sparse arrays and the nearest-rank percentiles: the first place that at least
-# that share of the calls does not exceed.
+# One row per group of keys with the sparse arrays and the percentiles.
 _HISTOGRAMS: Final = Template("""
   SELECT $keys, $arrays
-    FROM (SELECT $keys, histogram, place, calls,
-                 sum(calls) OVER (PARTITION BY $keys, histogram ORDER BY place) AS up_to_here,
-                 sum(calls) OVER (PARTITION BY $keys, histogram) AS in_all
+    FROM (SELECT $keys, histogram, place, calls, $cumulated
             FROM $places) AS cumulated
    GROUP BY $keys""")
 
@@ -78,15 +73,14 @@ def _histograms(keys: str, places: str) -> str:
     arrays = []
     for number, histogram in enumerate(HISTOGRAMS):
         mine = f"histogram = {number}"
-        arrays += [
-            f"({_MIDDLES})[1 + min(place) FILTER (WHERE {mine} AND up_to_here * 100 >= in_all * {percent})] AS {column}"
-            for column, percent in histogram.columns.items()
-        ]
+        arrays += [f"{percentile(percent, also=mine)} AS {column}" for column, percent in histogram.columns.items()]
         arrays += [
             f"array_agg({what} ORDER BY place) FILTER (WHERE {mine}) AS {histogram.name}_{name}"
             for what, name in (("place::smallint", "buckets"), ("calls::int", "counts"))
         ]
-    return _HISTOGRAMS.substitute(keys=keys, places=places, arrays=", ".join(arrays))
+    return _HISTOGRAMS.substitute(
+        keys=keys, places=places, cumulated=cumulated(f"{keys}, histogram"), arrays=", ".join(arrays)
+    )
 
 
 def _places(step: str, dimensions: str) -> str:
