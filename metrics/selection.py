@@ -74,6 +74,6 @@ def labels(project_id: int, dimension: Dimension) -> Mapping[Key, str]:
     return known
 
 
-def overflow(project_id: int, dimension: Dimension) -> Key:
-    """Return the key that names beyond the cap were counted under; it is never one of the top parts."""
-    return find(project_id, INTERNED[dimension], OTHER_NAME) if dimension in INTERNED else None
+def overflow(known: Mapping[Key, str]) -> Key:
+    """Return the key that names beyond the cap were counted under, of all labels; it is never one of the top parts."""
+    return next((key for key, name in known.items() if key is not None and name == OTHER_NAME), None)

@@ -197,6 +197,32 @@ def test_exactly_the_marks_that_were_read_are_deleted() -> None:
 
 
 @pytest.mark.django_db
+def test_a_key_of_several_environments_is_merged_and_one_of_a_single_environment_is_that_ones() -> None:
+    owner, at = factories.project(), MIDNIGHT - DAY
+    for environment, feature, duration_ms in (
+        *[("production", "inbox", 100)] * 3,
+        ("staging", "inbox", 5000),
+        ("staging", "search", 5000),
+    ):
+        factories.stored(owner, at=at, environment=environment, feature=feature, duration_ms=duration_ms)
+    settle()
+    for table in ("facet_minute", "facet_hour"):
+        # 100 ms lie in bucket 47, in whose middle is 105; 5,000 in 86 with 5,197.
+        assert rollups.rows(
+            "SELECT dim.name, coalesce(environment.name, '(all)'), requests, latency_p50, latency_p95, latency_buckets,"
+            "       latency_counts"
+            f" FROM {table} JOIN dim ON dim.id = key LEFT JOIN dim AS environment ON environment.id = environment_id"
+            " WHERE facet = 1 ORDER BY 1, 2"
+        ) == [
+            ("inbox", "(all)", 4, 105, 5197, [47, 86], [3, 1]),
+            ("inbox", "production", 3, 105, 105, [47], [3]),
+            ("inbox", "staging", 1, 5197, 5197, [86], [1]),
+            ("search", "(all)", 1, 5197, 5197, [86], [1]),
+            ("search", "staging", 1, 5197, 5197, [86], [1]),
+        ]
+
+
+@pytest.mark.django_db
 def test_more_buckets_than_fit_into_one_transaction_are_all_done() -> None:
     owner = factories.project()
     for hour in range(30):
