@@ -120,12 +120,12 @@ def configure(
 ) -> None:
     """Says where telemetry goes; without a DSN, here or in LLMCLIENT_DSN, nowhere.
 
-    `app` and `release` name the program. `capture="redacted"` sends prompts and answers freed of personal data in this
-    process, "full" as they are, "off" not at all. `redact` names what else is to be removed. With `user_secret` user ids
-    leave the process as keyed hashes only. `spool` is a directory for events that cannot be delivered before the process
-    ends. `redis` is the URL of a Redis through which several processes share limits, budgets and open circuits; without
-    it each keeps its own. Raises ValueError for what cannot be read. May be called again: what waits for the old
-    destination is delivered first, for 2 s at most.
+    `app` and `release` name the program. `capture="redacted"` sends prompts and answers freed of personal data in
+    this process, "full" as they are, "off" not at all. `redact` names what else is to be removed. With `user_secret`
+    user ids leave the process as keyed hashes only. `spool` is a directory for events that cannot be delivered before
+    the process ends. `redis` is the URL of a Redis through which several processes share limits, budgets and open
+    circuits; without it each keeps its own. Raises ValueError for what cannot be read. May be called again: what waits
+    for the old destination is delivered first, for 2 s at most.
     """
     _config.configure(
         dsn,
@@ -161,7 +161,7 @@ def instrument(
 def score(
     call_id: uuid.UUID | str,
     name: str,
-    value: float | bool | str,  # noqa: FBT001
+    value: float | bool | str,
     *,
     comment: str | None = None,
 ) -> None:

@@ -7,6 +7,7 @@ results read twice are stored once.
 
 import json
 import re
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from llmclient import _errors
 from llmclient._call import Attempt, Call, Failure, Outcome
+from llmclient._watch import decoder
 
 REMEMBERED: Final = 1_000  # batches whose times are known
 LONGEST_LINE: Final = 8 * 1024 * 1024
@@ -53,9 +55,7 @@ class ItemsWatch:
 
     shown = True
 
-    def __init__(
-        self, tell: Callable[[bytes], None], *, decode: Callable[[bytes], bytes] | None
-    ) -> None:
+    def __init__(self, tell: Callable[[bytes], None], *, decode: Callable[[bytes], bytes] | None) -> None:
         self._tell = tell
         self._decode = decode
         self._rest = b""
@@ -86,6 +86,24 @@ class ItemsWatch:
         """What was read has been told."""
 
 
+TIMES: Final = BatchTimes()
+
+
+def follow(url: str, response: Any, tell: Callable[[Call], None], labels: Mapping[str, Any], body_class: Any) -> None:
+    """Looks at what an answer of the batches' addresses says; results that are still to be read are watched."""
+    found = BATCH.search(url)
+    if found is None or not response.is_success:
+        return
+    if not found["results"]:
+        TIMES.look_at(json.loads(response.content))
+        return
+    batch_id = found["id"]
+    times = TIMES.of(batch_id) or Times(time.time_ns() // 1_000_000, None)
+    decode = decoder(response.headers.get("content-encoding", ""))
+    watch = ItemsWatch(lambda line: tell(call_of(line, batch_id, times, labels)), decode=decode)
+    response.stream = body_class(response.stream, watch)
+
+
 def call_of(line: bytes, batch_id: str, times: Times, labels: Mapping[str, Any]) -> Call:
     """The event of one line of results."""
     item = json.loads(line)
@@ -104,7 +122,7 @@ def call_of(line: bytes, batch_id: str, times: Times, labels: Mapping[str, Any])
         usage=message.get("usage"),
         stop_reason=message.get("stop_reason"),
         duration=duration,
-        received=line if message else None,
+        received=json.dumps(message).encode() if message else None,
     )
     call.outcome, call.error = outcome, failure
     return call

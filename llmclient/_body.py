@@ -87,11 +87,10 @@ class _Watched:
         if stopper is not None:
             raise stopper
 
-    def taken_back(self) -> bytes:
-        """All that was read so far, taken out: it is not passed on any more."""
-        read = b"".join(self._ready)
-        self._ready.clear()
-        return read
+    @property
+    def so_far(self) -> bytes:
+        """What has been read and not been passed on."""
+        return b"".join(self._ready)
 
 
 class WatchedBody(_Watched, httpx2.SyncByteStream):

@@ -9,7 +9,7 @@ from llmclient._errors import Category
 from llmclient._policy import Capture
 from llmclient._sse import StreamReader
 
-Operation = Literal["messages", "count_tokens"]
+Operation = Literal["messages", "count_tokens", "batch_item"]
 Outcome = Literal["ok", "degraded", "error", "rejected", "cancelled"]
 Source = Literal["api", "cache", "stale_cache", "model_fallback", "rule", "deferred", "notice"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)

@@ -6,6 +6,7 @@ emit. A generator that yields effects, so it does no I/O; see `_effects`.
 
 import time
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,24 @@ import anthropic
 import httpx2
 from anthropic import APIRequest
 
-from llmclient import _config, _context, _deadline, _errors, _filters, _replay, _synthetic, _trace, _validate, fallback
+from llmclient import (
+    _batch_items,
+    _config,
+    _context,
+    _deadline,
+    _errors,
+    _filters,
+    _replay,
+    _synthetic,
+    _trace,
+    _validate,
+    fallback,
+)
 from llmclient._admission import Want
 from llmclient._call import Call, Failure, Operation, Outcome, Source
 from llmclient._effects import Close, Effect
 from llmclient._errors import Category
-from llmclient._exceptions import Deferred, FallbackExhausted, LLMError, Rejected
+from llmclient._exceptions import Deferred, FallbackExhausted, LLMError, OutputFiltered, Rejected
 from llmclient._ids import MINTER
 from llmclient._keys import Key
 from llmclient._later import LATER
@@ -97,12 +110,8 @@ class Conduct:
 
     def _answer_kept(self) -> Steps:
         """A fresh answer given before, where the policy wants one to be used."""
-        for element in self.policy.fallback:
-            if isinstance(element, fallback.Cached):
-                found = yield from element.before(self.asked, self.engine.unix_time())
-                if found is not None and found.body is not None:
-                    return self._given(found)
-        return None
+        found = yield from fallback.fresh(self.policy.fallback, self.asked, self.engine.unix_time())
+        return None if found is None else self._given(found)
 
     def _fall_back(self, tried: Succeeded | Failed) -> Generator[Effect, Any, Succeeded | Failed | Given]:
         """What the chain makes of a failure; where nothing in it is for such a one, the failure stays as it is."""
@@ -113,7 +122,7 @@ class Conduct:
         self._note_fallback(failed.category)
         asked = replace(self.asked, category=failed.category)
         for element in chain:
-            found = yield from element.steps(asked, self.engine.unix_time())
+            found = yield from fallback.ask(element, asked, self.engine.unix_time())
             if found is None:
                 continue
             if found.body is not None:
@@ -140,6 +149,8 @@ class Conduct:
             self.finish(_outcome_of(tried.error, tried.category), tried.failure)
             return self._surface(tried)
         result = tried.result
+        if tried.message is None and tried.failure is None and self.policy.filters:
+            raise OutputFiltered("it cannot be read, so it cannot be looked at")
         if tried.message is not None and tried.failure is None:
             result, message = self._filtered(tried, tried.message)
             yield from self._remember(message)
@@ -165,11 +176,12 @@ class Conduct:
         return _synthetic.api_response(self.request, changed, asynchronous=self.engine.is_async), changed
 
     def _given(self, found: fallback.Answered) -> Any:
-        """An answer that did not come from Claude."""
+        """An answer that did not come from Claude. It may have been kept before there was a filter."""
         assert found.body is not None
+        message = found.body if not self.policy.filters else _filters.apply(self.policy.filters, found.body)
         self.source(found.source)
         self.finish("ok" if found.source == "cache" else "degraded", None)
-        return _synthetic.api_response(self.request, found.body, asynchronous=self.engine.is_async)
+        return _synthetic.api_response(self.request, message, asynchronous=self.engine.is_async)
 
     def _surface(self, failed: Failed) -> Any:
         if failed.error is not None:
@@ -201,7 +213,9 @@ class Conduct:
         quietly(self._settle, call)
         quietly(recording.finish, outcome, failure)
         if reader is not None and outcome == "ok" and self._caches:
-            LATER.do(_drive, self._remember(reader.message()))
+            message = quietly(reader.message)
+            if message is not None:
+                LATER.do(_drive, self._remember(message))
 
     # --- what the tries ask ---------------------------------------------------------------------------------------
 
@@ -210,8 +224,8 @@ class Conduct:
         return self.recording is not None
 
     @property
-    def holds_streams_back(self) -> bool:
-        """Whether a stream is shown only when it is complete: what is filtered cannot be shown before."""
+    def holds_back(self) -> bool:
+        """Whether an answer is shown only when it is complete: what is filtered cannot be shown before."""
         return bool(self.policy.filters)
 
     @property
@@ -315,6 +329,18 @@ class Conduct:
         if self.recording is not None:
             quietly(getattr(self.recording, what), *facts, **more)
 
+    def look_beside(self, response: Any) -> None:
+        """An answer that is no call's: results of message batches are measured one by one."""
+        settings = _config.current()
+
+        def tell(call: Call) -> None:
+            call.capture = self.policy.privacy.capture or settings.capture
+            for handle in self._scope.handles:
+                handle.add(call)
+            settings.emit(call)
+
+        _batch_items.follow(self.request.url, response, tell, self.labels, self.engine.body_class)
+
     # --- the beginning --------------------------------------------------------------------------------------------
 
     def _policy(self) -> Policy:
@@ -378,12 +404,15 @@ def _dispose(tried: Succeeded | Failed) -> Generator[Effect, Any, None]:
 
 def _drive(steps: Generator[Run, Any, object]) -> None:
     """Does what a fallback wants done, in a thread that may wait."""
-    try:
+    with suppress(StopIteration):
         effect = next(steps)
         while True:
-            effect = steps.send(effect.perform())
-    except StopIteration:
-        return
+            try:
+                done = effect.perform()
+            except Exception as error:  # noqa: BLE001  # the steps know what to make of it
+                effect = steps.throw(error)
+            else:
+                effect = steps.send(done)
 
 
 def _least(*seconds: float | None) -> float | None:

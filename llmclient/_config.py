@@ -18,6 +18,7 @@ from llmclient._delivery import Delivery
 from llmclient._ids import MINTER
 from llmclient._policy import Capture
 from llmclient._quietly import quietly, warn
+from llmclient._score import Score
 from llmclient._shipper import EXIT_SECONDS, Shipper
 from llmclient._spool import Spool
 from llmclient._version import __version__
@@ -34,7 +35,7 @@ class Settings:
     capture: Capture = "redacted"
     shipper: Shipper | None = None
 
-    def emit(self, call: Call) -> None:
+    def emit(self, call: Call | Score) -> None:
         if self.shipper is not None:
             self.shipper.emit(call)
 
@@ -121,7 +122,9 @@ def _delivery(buffer: Buffer, endpoint: str, key: str, names: Mapping[str, str |
         "sdk": f"llmclient/{__version__}",
     }
 
-    def encode(call: Call) -> dict[str, Any]:
+    def encode(call: Call | Score) -> dict[str, Any]:
+        if isinstance(call, Score):
+            return call.as_dict()
         return _event.as_dict(call, app=names["app"], release=names["release"], sdk=_sdk())
 
     return Delivery(

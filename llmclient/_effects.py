@@ -151,7 +151,7 @@ class AsyncAlarm:
 
     def ring(self) -> None:
         try:
-            self._call_soon(lambda: self._rung.set())  # looked up when called: `wait` puts in a fresh one
+            self._call_soon(lambda: self._rung.set())  # noqa: PLW0108  # looked up then: `wait` puts in a fresh one
         except RuntimeError:  # its loop is closed: nobody waits any more
             return
 

@@ -30,8 +30,9 @@ class Group:
     def __init__(self, name: str, policy: Policy, told: Callable[[str, Transition], None]) -> None:
         self.name = name
         self._lock = ForkLock()
-        self._breaker = policy.breaker and CircuitBreaker(policy.breaker, told=lambda change: told(name, change))
-        self._admission = policy.limits and Admission(policy.limits, chance=random.random)
+        rules, limits = policy.breaker, policy.limits
+        self._breaker = None if rules is None else CircuitBreaker(rules, told=lambda change: told(name, change))
+        self._admission = None if limits is None else Admission(limits, chance=random.random)
         self._retry_budget = RetryBudget(policy.retry.budget)
 
     def pay_retry(self, retries: Retries, *facts: Any, **more: Any) -> float | None:
@@ -71,7 +72,9 @@ class Group:
             with self._lock:
                 self._breaker.report(permit, "neutral", now)
 
-    def enter(self, want: Want, *, priority: Priority, patience: float, now: float) -> Admitted | Ticket | Refused | None:
+    def enter(
+        self, want: Want, *, priority: Priority, patience: float, now: float
+    ) -> Admitted | Ticket | Refused | None:
         """A turn under the rate limits, or a place in the queue; None where there are no limits."""
         if self._admission is None:
             return None

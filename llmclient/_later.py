@@ -1,4 +1,4 @@
-"""Work nobody waits for, such as telling Redis what a call has cost: done by one daemon thread per process, in order."""
+"""Work nobody waits for, such as telling Redis what a call has cost: one daemon thread per process does it in order."""
 
 import os
 import threading
@@ -35,7 +35,9 @@ class Later:
             self._reset()
         if len(self._waiting) >= MOST_WAITING:
             quietly(self._waiting.popleft)
-            warn("later", "more than %d things wait to be told to the shared store; the oldest are dropped", MOST_WAITING)
+            warn(
+                "later", "more than %d things wait to be told to the shared store; the oldest are dropped", MOST_WAITING
+            )
         self._waiting.append((function, arguments))
         self._idle.clear()
         self._wake.set()

@@ -1,10 +1,14 @@
 """The one object in the SDK's middleware slot: a thin sync and a thin async shell around the same engine."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import anthropic
+import httpx2
 from anthropic import APIRequest
 
+from llmclient import _context
+from llmclient._deadline import deadline
 from llmclient._engine import Engine
 
 
@@ -13,6 +17,13 @@ class Vitals(anthropic.Middleware):
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+
+    def together(self, timeout: Any = None) -> AbstractContextManager[None]:
+        """One deadline for several calls that make one result; `timeout` as the SDK takes it."""
+        prompt_type = _context.current().labels.get("prompt_type")
+        total = self.engine.policy_for(prompt_type).timeout.total
+        seconds = timeout.read if isinstance(timeout, httpx2.Timeout) else timeout
+        return deadline(max(total, seconds) if isinstance(seconds, float | int) else total, clock=self.engine.clock)
 
     def handle(self, request: APIRequest, call_next: Any) -> Any:
         conduct = self.engine.conduct(request)

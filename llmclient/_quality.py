@@ -1,10 +1,11 @@
 """What was found out about an answer after its call was over: whether it had the form asked for."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmclient import _config
 from llmclient._quietly import quietly
+from llmclient._score import score_of
 
 if TYPE_CHECKING:
     from llmclient._call import Call
@@ -19,17 +20,16 @@ class Quality:
     """Times the answer had to be asked for again before."""
 
 
-Sink = Callable[["Call", Quality], None]
-_sink: Sink | None = None
-
-
-def send_to(sink: Sink | None) -> None:
-    """Whoever keeps the calls wants to know. The call it is told may be on its way to the server already."""
-    global _sink  # noqa: PLW0603  # one telemetry per process is the point
-    _sink = sink
-
-
 def tell(call: "Call | None", quality: Quality) -> None:
-    """Hands it on; never raises. None: the call was not measured."""
-    if call is not None and _sink is not None:
-        quietly(_sink, call, quality)
+    """Notes it at the call, and sends it after it as scores. Never raises. None: the call was not measured."""
+    if call is None:
+        return
+    # The event may have left already, without this; then the scores say it, and else they say the same.
+    call.valid, call.repairs = quality.valid, quality.repairs
+    quietly(_send, call, quality)
+
+
+def _send(call: "Call", quality: Quality) -> None:
+    emit = _config.current().emit
+    emit(score_of(call.id, "valid", quality.valid))
+    emit(score_of(call.id, "repairs", quality.repairs))

@@ -1,4 +1,4 @@
-"""What somebody thought of an answer, told at any time and from any process: a score of a call that is known by its id."""
+"""What somebody thought of an answer, told at any time and from any process: a score of a call, known by its id."""
 
 import time
 import uuid
@@ -46,7 +46,10 @@ class Score:
 
 
 def score_of(
-    call_id: uuid.UUID | str, name: str, value: float | bool | str, comment: str | None = None  # noqa: FBT001
+    call_id: uuid.UUID | str,
+    name: str,
+    value: float | bool | str,
+    comment: str | None = None,
 ) -> Score:
     """Raises ValueError, naming the field, for what is no score."""
     if not isinstance(call_id, uuid.UUID):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from llmclient import _usage
+from llmclient import _stream, _usage
 
 KEPT_BYTES: Final = 4 * 1024 * 1024  # of delta events; beyond it text is counted, no longer kept
 ENVELOPE_BYTES: Final = 90  # around the text of one delta: good enough for counting what is no longer kept
@@ -33,9 +33,10 @@ class StreamReader:
         self.pings = 0
         self.usage: dict[str, Any] = {}
         self.model: str | None = None
-        self.start: dict[str, Any] = {}  # the message as it began
+        self._start: dict[str, Any] = {}  # the message as it began
         self.stop_reason: str | None = None
         self.stop_details: dict[str, Any] | None = None
+        self.stop_sequence: str | None = None
         self.usage_final = False
         self.stopped = False
         self.error: dict[str, Any] | None = None
@@ -72,10 +73,10 @@ class StreamReader:
             self.pings += 1
         elif event == b"content_block_delta":
             self._delta(data, now)
-        elif event == b"content_block_start":
+        elif event in (b"content_block_start", b"content_block_stop"):
             self._keep(data)
         elif event == b"message_start":
-            message = self.start = json.loads(data)["message"]
+            message = self._start = json.loads(data)["message"]
             self.model = message.get("model")
             self.usage = dict(message.get("usage") or {})
         elif event == b"message_delta":
@@ -104,6 +105,7 @@ class StreamReader:
         self.usage = _usage.merge(self.usage, event.get("usage") or {})
         self.stop_reason = delta.get("stop_reason") or self.stop_reason
         self.stop_details = delta.get("stop_details") or self.stop_details
+        self.stop_sequence = delta.get("stop_sequence") or self.stop_sequence
         self.usage_final = self.stop_reason is not None
 
     def settled_usage(self) -> dict[str, Any]:
@@ -119,10 +121,19 @@ class StreamReader:
         """The visible text received so far."""
         return "".join(text for kind, text in self._deltas() if kind == "text_delta")
 
-    def message(self) -> dict[str, Any]:
-        """The message as it would have come in one piece, as far as it came."""
-        ending = {"stop_reason": self.stop_reason, "stop_details": self.stop_details, "usage": self.usage}
-        return {**self.start, "content": self.content(), **ending}
+    def message(self) -> dict[str, Any] | None:
+        """The message as it would have come in one piece; None when it did not come whole, or was not all kept."""
+        if not self.stopped or self._uncounted:
+            return None
+        end = {"stop_reason": self.stop_reason, "stop_details": self.stop_details, "stop_sequence": self.stop_sequence}
+        return _stream.assembled(
+            [
+                {"type": "message_start", "message": self._start},
+                *map(_loads, self._blocks),
+                {"type": "message_delta", "delta": end, "usage": self.usage},
+                {"type": "message_stop"},
+            ]
+        )
 
     def content(self) -> list[dict[str, Any]]:
         """The content blocks received so far, put together from their deltas."""

@@ -8,7 +8,7 @@ import anthropic
 import httpx2
 from anthropic import APIRequest
 
-from llmclient import _errors, _retry
+from llmclient import _errors, _eventstream, _retry
 from llmclient._admission import Admitted, Refused, Ticket
 from llmclient._breaker import Refusal
 from llmclient._call import Failure, Outcome
@@ -196,6 +196,7 @@ class Tries:
             return (yield from self._refused(result, response, turn))
         if not conduct.is_measured:
             turn.over(None)
+            quietly(conduct.look_beside, response)
             return Succeeded(result)
         try:
             body = response.content
@@ -250,18 +251,21 @@ class Tries:
         end = None if self._engine.is_async else quietly(hang_up, response)
         body = self._engine.body_class(response.stream, watch, read_timeout=conduct.read_timeout, hang_up=end)
         response.stream = body
-        if isinstance(watch, BodyWatch):
+        held = conduct.holds_back
+        if isinstance(watch, BodyWatch) and not held:
             following.hand_over()
             return Succeeded(result, is_over=False)
         try:
-            yield Peek(body, whole=conduct.holds_streams_back)
+            yield Peek(body, whole=held)
         except Exception as error:  # noqa: BLE001  # nothing has been shown: the policy decides
             failure = following.failure or failure_of(error, _errors.category(error))
             turn.over(failure.category)
             yield Close(response)
             return Failed(failure, error=error)
+        if isinstance(watch, BodyWatch):
+            return Succeeded(result, message=message_in(body.so_far))
         reader = watch.reader
-        if conduct.holds_streams_back or (reader.stopped and reader.stop_reason == "refusal"):
+        if held or (reader.stopped and reader.stop_reason == "refusal"):
             # It has come to its end, and nothing of it has been shown.
             return Succeeded(result, message=reader.message(), reader=reader)
         following.hand_over()
@@ -275,6 +279,8 @@ class Tries:
         except LookupError:
             decode, kind = None, ""  # in an encoding nobody here can undo: nothing to look into
         assert conduct.recording is not None
+        if kind.startswith(_eventstream.KIND) and decode is None:
+            decode, kind = _eventstream.FrameDecoder(), EVENT_STREAM
         if not kind.startswith(EVENT_STREAM):
             return BodyWatch(following, decode=decode, readable="json" in kind)
         rules = conduct.policy.timeout
@@ -306,7 +312,8 @@ class Following:
 
     def stream_over(self, reader: StreamReader, outcome: Outcome, failure: Failure | None) -> None:
         category = None if failure is None else failure.category
-        self._turn.over(category, quietly(reader.settled_usage))
+        # What the caller's deadline cut off was too slow, whoever is to blame.
+        self._turn.over("timeout" if category == "deadline_exceeded" else category, quietly(reader.settled_usage))
         self._conduct.note("read", reader, category)
         self._over(outcome, failure, reader)
 

@@ -21,7 +21,7 @@ IDLE_SECONDS: Final = 30.0  # without anything to watch, after which the thread 
 class Watch:
     """One read under watch. `bitten` when its time was up."""
 
-    __slots__ = ("bitten", "bite")
+    __slots__ = ("bite", "bitten")
 
     def __init__(self, bite: Callable[[], None]) -> None:
         self.bite: Callable[[], None] | None = bite

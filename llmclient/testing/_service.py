@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from llmclient._models import group_of
 from llmclient.testing import _messages
 from llmclient.testing._answers import Answer, Break, Failure, HangUp, Reply, fail
-from llmclient._models import group_of
 from llmclient.testing._buckets import Limits, Pool
 from llmclient.testing._messages import Piece
 from llmclient.testing._requests import Plan, Request, read_plan

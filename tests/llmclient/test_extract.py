@@ -39,12 +39,11 @@ class Ticket(pydantic.BaseModel):
 
 
 @pytest.fixture
-def told() -> Iterator[list[tuple[Call, Quality]]]:
-    """What is told of the quality of calls."""
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Call, Quality]]:
+    """What is sent of the quality of calls."""
     found: list[tuple[Call, Quality]] = []
-    _quality.send_to(lambda call, quality: found.append((call, quality)))
-    yield found
-    _quality.send_to(None)
+    monkeypatch.setattr(_quality, "_send", lambda call, quality: found.append((call, quality)))
+    return found
 
 
 def sent(fake: FakeAnthropic) -> list[dict[str, Any]]:

@@ -158,9 +158,14 @@ def test_when_the_deadline_is_over_nothing_is_sent(way: Ask, ask: dict[str, Any]
 
 @way
 def test_a_wait_beyond_the_deadline_is_not_begun(way: Ask, ask: dict[str, Any]) -> None:
-    with FakeAnthropic([fail(429, retry_after=30)]) as fake, capture() as calls, llmclient.deadline(20):
-        with pytest.raises(anthropic.RateLimitError):
-            way(fake, ask)
+    script = [fail(429, retry_after=30)]
+    with (
+        FakeAnthropic(script) as fake,
+        capture() as calls,
+        llmclient.deadline(20),
+        pytest.raises(anthropic.RateLimitError),
+    ):
+        way(fake, ask)
     assert calls[0].duration is not None
     assert calls[0].duration < 5
 
@@ -182,9 +187,13 @@ def test_pings_do_not_keep_a_stream_alive_that_brings_nothing(way: Ask, ask: dic
 
 @streamed_way
 def test_pings_do_not_keep_a_stream_alive_that_stops_in_the_middle(way: Ask, ask: dict[str, Any]) -> None:
-    with FakeAnthropic([stalled(60.0, after=2)], speed=20) as fake, capture() as calls:
-        with pytest.raises(llmclient.StreamInterrupted, match="nothing but pings"):
-            way(fake, ask, replace(HASTY, timeout=Timeout(total=5, first_token=2, idle=0.3)))
+    policy = replace(HASTY, timeout=Timeout(total=5, first_token=2, idle=0.3))
+    with (
+        FakeAnthropic([stalled(60.0, after=2)], speed=20) as fake,
+        capture() as calls,
+        pytest.raises(llmclient.StreamInterrupted, match="nothing but pings"),
+    ):
+        way(fake, ask, policy)
     assert calls[0].error is not None
     assert calls[0].error.type == "idle_timeout"
 
@@ -192,9 +201,8 @@ def test_pings_do_not_keep_a_stream_alive_that_stops_in_the_middle(way: Ask, ask
 @streamed_way
 def test_a_stream_that_goes_on_and_on_ends_with_the_total(way: Ask, ask: dict[str, Any]) -> None:
     script = [reply("word " * 400, deltas=400, ttft=0.01, duration=60.0)]
-    with FakeAnthropic(script) as fake, capture() as calls:
-        with pytest.raises(llmclient.DeadlineExceeded) as caught:
-            way(fake, ask, replace(HASTY, timeout=Timeout(total=0.5, first_token=0.4, idle=0.4)))
+    with FakeAnthropic(script) as fake, capture() as calls, pytest.raises(llmclient.DeadlineExceeded) as caught:
+        way(fake, ask, replace(HASTY, timeout=Timeout(total=0.5, first_token=0.4, idle=0.4)))
     assert caught.value.partial.startswith("word")
     assert calls[0].error is not None
     assert calls[0].error.category == "deadline_exceeded"
@@ -307,5 +315,3 @@ def test_the_budget_for_retries_is_used_up_at_last(ask: dict[str, Any]) -> None:
             with pytest.raises(anthropic.InternalServerError):
                 WAYS[0](fake, ask, policy)
         assert len(fake.requests) == 12 + 10  # ten retries are saved up at the beginning
-
-
