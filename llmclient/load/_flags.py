@@ -2,18 +2,17 @@
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from llmclient._durations import seconds_of
 from llmclient.load._arrivals import Rate, constant, poisson, traced
 from llmclient.load._spend import read_dollars
 from llmclient.load._workload import Ask, workload
+from llmclient.testing._flags import reading
 from llmclient.testing.trace import Columns, read
-
-T = TypeVar("T")
 
 PROFILES: Final = ("poisson", "constant")
 DEFAULT_RATE: Final = 600.0
@@ -37,20 +36,18 @@ def parser() -> argparse.ArgumentParser:
     )
     when = made.add_argument_group("when")
     when.add_argument("--rate", type=float, metavar="N", help=f"requests per minute (default {DEFAULT_RATE:g})")
-    when.add_argument(
-        "--ramp", type=_read(Rate.parse), metavar="FROM:TO:WITHIN", help="requests per minute: 10:1000:300s"
-    )
-    when.add_argument("--for", dest="seconds", type=_read(_seconds), metavar="TIME", help="60, 90s, 15m … (default 60)")
+    when.add_argument("--ramp", type=reading(Rate.parse), metavar="FROM:TO:WITHIN", help="like 10:1000:300s")
+    when.add_argument("--for", dest="seconds", type=reading(_seconds), metavar="TIME", help="60, 90s, 15m (default 60)")
     when.add_argument("--profile", default="poisson", help="poisson (default), constant, or a trace: FILE.csv[.gz]")
     when.add_argument("--trace-speed", type=float, default=1.0, metavar="N", help="seconds of the trace per second")
-    when.add_argument("--columns", type=_read(Columns.parse), metavar="time=…,input=…,output=…", help="of the trace")
+    when.add_argument("--columns", type=reading(Columns.parse), metavar="time=…,input=…,output=…", help="of the trace")
     what = made.add_argument_group("what")
     what.add_argument("--model", action="append", help="several: drawn evenly (default claude-sonnet-5-5)")
-    what.add_argument("--stream", type=_read(_share), default=0.5, metavar="SHARE", help="of streamed requests (0.5)")
-    what.add_argument("--prompt-tokens", type=_read(_positive), default=400, metavar="N", help="(400; a trace's own)")
-    what.add_argument("--output-tokens", type=_read(_positive), default=100, metavar="N", help="max_tokens (100)")
+    what.add_argument("--stream", type=reading(_share), default=0.5, metavar="SHARE", help="of streamed requests (0.5)")
+    what.add_argument("--prompt-tokens", type=reading(_positive), default=400, metavar="N", help="(400; a trace's own)")
+    what.add_argument("--output-tokens", type=reading(_positive), default=100, metavar="N", help="max_tokens (100)")
     how = made.add_argument_group("how")
-    how.add_argument("--concurrency-cap", type=_read(_positive), metavar="N", help="requests under way at a time")
+    how.add_argument("--concurrency-cap", type=reading(_positive), metavar="N", help="requests under way at a time")
     how.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="of one attempt (60)")
     how.add_argument("--retries", type=int, default=2, metavar="N", help="of the client (2)")
     how.add_argument(
@@ -62,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--fake", type=shlex.split, default=[], metavar="OPTIONS",
                        help="for the fake of its own, those of python -m llmclient.testing")  # fmt: skip
     where.add_argument("--real", action="store_true", help="an endpoint that costs money; ANTHROPIC_API_KEY is the key")
-    where.add_argument("--yes-spend", type=_read(read_dollars), metavar="DOLLARS", help='agree to an amount: "$1.20"')
+    where.add_argument("--yes-spend", type=reading(read_dollars), metavar="DOLLARS", help='agree to an amount: "$1.20"')
     made.add_argument("--dsn", default="", help="measure into LLM Vitals as well; LLMCLIENT_DSN is not used")
     made.add_argument("--json", action="store_true", help="the report as JSON")
     return made
@@ -74,7 +71,8 @@ def plan_of(given: argparse.Namespace) -> Plan:
         return _traced(given)
     if given.ramp is not None and given.rate is not None:
         raise ValueError("give either --rate or --ramp")
-    rate = given.ramp or Rate(given.rate or DEFAULT_RATE, given.rate or DEFAULT_RATE)
+    even = DEFAULT_RATE if given.rate is None else given.rate
+    rate = given.ramp or Rate(even, even)
     seconds = given.seconds or rate.over or DEFAULT_SECONDS
     times = constant(rate, seconds) if given.profile == "constant" else poisson(rate, seconds, given.seed)
     arrivals = [(at, given.prompt_tokens, given.output_tokens) for at in times]
@@ -93,18 +91,6 @@ def _traced(given: argparse.Namespace) -> Plan:
 
 def _models(given: argparse.Namespace) -> Sequence[str]:
     return given.model or ["claude-sonnet-5-5"]
-
-
-def _read(reading: Callable[[str], T]) -> Callable[[str], T]:
-    """The same function, whose ValueErrors argparse tells in their own words."""
-
-    def read(text: str) -> T:
-        try:
-            return reading(text)
-        except ValueError as wrong:
-            raise argparse.ArgumentTypeError(str(wrong)) from wrong
-
-    return read
 
 
 def _seconds(text: str) -> float:

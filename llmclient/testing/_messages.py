@@ -44,8 +44,10 @@ def usage_of(reply: Reply, body: Mapping[str, Any]) -> dict[str, Any]:
         "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
         "output_tokens": out,
         "service_tier": "standard",
-        "inference_geo": "global",
+        "inference_geo": body.get("inference_geo") or "global",
     }
+    if "speed" in body:
+        usage["speed"] = body["speed"]
     if reply.thinking:
         usage["output_tokens_details"] = {"thinking_tokens": min(out, estimate(reply.thinking))}
     return {**usage, **reply.usage}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -166,6 +167,18 @@ def test_telemetry_goes_where_it_is_told_and_only_there(
     with pytest.raises(SystemExit):
         main([*SHORT, "--dsn", "nonsense"])
     assert "the DSN must start with" in capsys.readouterr().err
+
+
+def test_somebody_who_looks_sees_how_far_it_is() -> None:
+    with FakeAnthropic() as fake:
+        screen, terminal = os.openpty()
+        options = ["--base-url", fake.url, *SHORT]
+        subprocess.run([*COMMAND, *options], stdout=subprocess.DEVNULL, stderr=terminal, timeout=60)
+        os.close(terminal)
+        shown = os.read(screen, 10_000).decode()
+        os.close(screen)
+    assert re.match(r"\r\d of 5 sent, \d answered, 0 failed, \d under way \x1b\[K", shown)
+    assert shown.endswith("\r\x1b[K")
 
 
 def test_ctrl_c_ends_it_with_the_report_so_far() -> None:

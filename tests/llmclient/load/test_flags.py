@@ -56,6 +56,7 @@ def test_a_trace_is_taken_with_its_times_and_tokens(tmp_path: Path) -> None:
     [
         (["--rate", "5", "--ramp", "1:2:3s"], "give either --rate or --ramp"),
         (["--rate", "-5"], "a rate of -5 to -5 a minute"),
+        (["--rate", "0"], "a rate of 0 to 0 a minute"),
         (["--profile", "nowhere.csv"], "nowhere.csv"),
         (["--profile", "x.csv", "--rate", "5"], "a trace has its own rate"),
         (["--profile", "x.csv", "--trace-speed", "0"], "--trace-speed: 0 is not above 0"),

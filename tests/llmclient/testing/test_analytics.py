@@ -175,6 +175,20 @@ def test_a_report_that_cannot_be_made_names_the_parameter(query: dict[str, Any],
         asked("usage", NOON - DAY, NOON + 2 * DAY, **query)
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({}, "starting_at: Field required"),
+        ({"starting_at": ["2026-11-22T00:00:00"]}, "has no time zone"),
+        ({"starting_at": ["2026-11-22T00:00:00Z"], "time_bucket_width": ["1d"]}, "ending_at: Field required with"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(query: dict[str, list[str]], message: str) -> None:
+    request = Request("GET", "/v1/organizations/analytics/usage", {"anthropic-beta": BETA}, query=query)
+    with pytest.raises(ValueError, match=message):
+        report(request, Ledger(), NOON)
+
+
 def test_a_model_without_a_price_is_told_and_not_free() -> None:
     ledger = Ledger()
     ledger.book(NOON, "claude-next-7", "k", {"input_tokens": 1, "output_tokens": 1})

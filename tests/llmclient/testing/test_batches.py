@@ -8,7 +8,8 @@ import httpx2
 import pytest
 from anthropic.types.messages import MessageBatch
 
-from llmclient.testing import Answer, FakeAnthropic, Limits, Request, broken, expired, fail, reply, slow
+from llmclient.testing import Answer, Failure, FakeAnthropic, Limits, Request, broken, expired, fail, reply, slow
+from llmclient.testing._batches import read_requests
 from tests.llmclient.testing.asking import HELLO, MODEL, ask, sdk
 from tests.llmclient.testing.conftest import Serve
 
@@ -155,6 +156,12 @@ def test_a_wrong_request_fails_alone(serve: Serve) -> None:
 def test_a_batch_nobody_can_read_back_is_refused(serve: Serve, ids: list[str], message: str) -> None:
     with sdk(serve()) as client, pytest.raises(anthropic.BadRequestError, match=message):
         submit(client, *ids)
+
+
+def test_a_batch_has_at_most_a_hundred_thousand_requests() -> None:
+    answer = read_requests({"requests": [{"custom_id": str(number)} for number in range(100_001)]})
+    assert isinstance(answer, Failure)
+    assert (answer.status, answer.type) == (413, "request_too_large")
 
 
 def test_requests_about_batches_have_a_limit_of_their_own(serve: Serve) -> None:

@@ -9,6 +9,7 @@ import pytest
 import llmclient
 from llmclient import _config, _replay
 from llmclient.testing import Answer, FakeAnthropic, broken, capture, fail, reply, tool_use
+from tests.llmclient.backend import Backend
 
 MODEL = "claude-sonnet-5-5"
 CALL_ID = UUID("019a0000-0000-7abc-8def-000000000001")
@@ -127,6 +128,16 @@ def test_a_program_that_configures_itself_inside_sends_nothing_until_afterwards(
     assert len(calls) == 2
     assert _config.current().capture == "full"
     assert _config.current().shipper is not None
+
+
+def test_what_was_measured_before_goes_where_it_was_to_go(backend: Backend) -> None:
+    llmclient.configure(backend.dsn)
+    with FakeAnthropic() as fake:
+        ask(fake)
+        with capture() as calls:
+            ask(fake)
+            llmclient.configure(capture="full")
+    assert (len(calls), len(backend.events)) == (1, 1)
 
 
 def test_a_capture_within_a_capture_takes_its_own_calls() -> None:

@@ -48,6 +48,11 @@ def test_usage_given_is_laid_over_the_usage_object(serve: Serve) -> None:
     assert message.usage.to_dict()["novel_tokens"] == 4
 
 
+def test_speed_and_geography_are_those_asked_for(serve: Serve) -> None:
+    usage = ask(serve(), extra_body={"speed": "fast", "inference_geo": "us"}).usage
+    assert (usage.speed, usage.inference_geo) == ("fast", "us")
+
+
 def test_the_header_dictates_exact_tokens(serve: Serve) -> None:
     message = ask(serve(), extra_headers={"x-fake-usage": "374,44"})
     assert (message.usage.input_tokens, message.usage.output_tokens) == (374, 44)
