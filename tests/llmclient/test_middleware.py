@@ -170,7 +170,7 @@ def test_a_task_cancelled_while_waiting_to_retry_has_cancelled_its_call(backend:
                 await task
 
     configured(backend)
-    with FakeAnthropic([fail(529, retry_after=60)]) as fake:
+    with FakeAnthropic([fail(529, retry_after=30)]) as fake:
         asyncio.run(cancel(fake))
     event = only_event(backend)
     assert event["outcome"] == "cancelled"
@@ -184,7 +184,7 @@ def test_a_program_interrupted_while_waiting_to_retry_has_cancelled_its_call(
         raise KeyboardInterrupt
 
     configured(backend)
-    with FakeAnthropic([fail(529, retry_after=60)]) as fake:
+    with FakeAnthropic([fail(529, retry_after=30)]) as fake:
         client = client_of(fake)
         with monkeypatch.context() as patched:
             patched.setattr("llmclient._effects.time.sleep", interrupt)
