@@ -74,8 +74,8 @@ def configure(
     if capture not in get_args(Capture):
         raise ValueError(f'capture must be "off", "redacted" or "full", not {capture!r}')
     dsn = os.environ.get(DSN_VARIABLE, "") if dsn is None else dsn
-    if redis is not None and find_spec("redis") is None:
-        raise ValueError("sharing through Redis needs the package redis: pip install 'llm-vitals[redis]'")
+    if redis is not None:
+        _check_redis(redis)
     shipper = None
     if dsn:
         endpoint, key = read_dsn(dsn)
@@ -98,6 +98,17 @@ def close(timeout: float = EXIT_SECONDS) -> None:
     before, _settings = _settings, Settings()
     if before is not None and before.shipper is not None:
         before.shipper.close(timeout)
+
+
+def _check_redis(url: str) -> None:
+    if find_spec("redis") is None:
+        raise ValueError("sharing through Redis needs the package redis: pip install 'llm-vitals[redis]'")
+    from llmclient._breaker_shared import connect  # noqa: PLC0415  # nobody else pays for it
+
+    try:
+        connect(url).close()  # connects to nothing yet
+    except ValueError as error:
+        raise ValueError(f"redis: {error}") from None
 
 
 def read_dsn(dsn: str) -> tuple[str, str]:
