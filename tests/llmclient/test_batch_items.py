@@ -28,7 +28,11 @@ def test_an_item_is_named_after_its_batch_and_its_custom_id() -> None:
 
 
 def test_a_result_is_measured_like_a_call() -> None:
-    message = {"model": "claude-haiku-5-5", "usage": {"input_tokens": 7, "service_tier": "batch"}, "stop_reason": "end_turn"}
+    message = {
+        "model": "claude-haiku-5-5",
+        "usage": {"input_tokens": 7, "service_tier": "batch"},
+        "stop_reason": "end_turn",
+    }
     call = call_of(line(type="succeeded", message=message), "msgbatch_1", TIMES, {"feature": "f", "tags": {"a": "b"}})
     assert (call.operation, call.outcome, call.error, call.model) == ("batch_item", "ok", None, "claude-haiku-5-5")
     assert (call.started_ms, call.duration, call.stop_reason) == (TIMES.created, 60.0, "end_turn")
