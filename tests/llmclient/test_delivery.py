@@ -46,7 +46,7 @@ def delivery(
     made = Delivery(
         buffer,
         server,
-        lambda call: _event.as_dict(call, app=None, release=None, sdk=None),
+        lambda call: _event.as_dict(call, _event.Names(), sdk=None),
         {"instance": "host/1", "boot_id": "b", "sdk": "llmclient/0"},
         spool=Spool(spool) if spool else None,
         unix_time=lambda: UNIX,
