@@ -21,6 +21,9 @@ def complete_to(project_id: int, *, now: datetime, grain: Grain = Grain.MINUTE, 
     not count, because one that may lack a day is not read.
     """
     read_until = {Grain.MINUTE: FOREVER, Grain.HOUR: hour_horizon(now), Grain.DAY: open_day(now)}
+    if grain is Grain.DAY:
+        # After midnight the last hours of a day are in the day, though not read by the hour yet.
+        read_until[Grain.HOUR] = max(read_until[Grain.HOUR], read_until[Grain.DAY])
     grains = [each for each in read_until if each <= grain]
     with connection.cursor() as cursor:
         cursor.execute(
