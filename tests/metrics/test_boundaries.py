@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest import retention as ingest_retention
 from ingest.partitions import kept_from
 from ingest.vocabulary import Grain
 from metrics import queries, retention
@@ -97,6 +99,34 @@ def test_however_often_an_open_day_is_counted_it_leaves_one_mark_for_its_month()
     assert [mark for mark in rollups.marks() if mark[0] == Grain.MONTH] == [(Grain.MONTH, MIDNIGHT - DAY, owner.pk)]
     roll_up(MIDNIGHT)
     assert months() == {"2026-11 user-1": 6}
+
+
+def test_a_month_is_counted_once_however_many_of_its_days_changed() -> None:
+    owner = factories.project()
+    for day in range(20):
+        factories.stored(owner, at=NOVEMBER + day * DAY, now=MIDNIGHT)
+    with CaptureQueriesContext(connection) as statements:
+        roll_up(MIDNIGHT)
+    assert sum("INSERT INTO user_month" in each["sql"] for each in statements.captured_queries) == 1
+    assert months() == {"2026-11 user-1": 20}
+
+
+def test_a_day_whose_calls_expire_before_they_are_counted_is_counted_first() -> None:
+    """A late call on the last day its time is kept, and the worker comes to dropping that day before counting it."""
+    owner = factories.project()
+    first_kept = kept_from("request_log", MIDNIGHT - DAY)
+    for at in (first_kept, first_kept + 5 * HOUR):
+        factories.stored(owner, at=at, now=MIDNIGHT - HOUR)
+        roll_up(MIDNIGHT - HOUR)
+    factories.stored(owner, at=first_kept + 5 * HOUR, now=MIDNIGHT - MINUTE)
+    for now in (MIDNIGHT, MIDNIGHT + MINUTE):
+        ingest_retention.drop_expired(now=now)
+        roll_up(now)
+    for table in ("facet_hour", "cube_hour", "cube_day", "user_day", "user_month"):
+        where = "facet = 0 AND environment_id = 0" if table == "facet_hour" else "TRUE"
+        assert rollups.rows(f"SELECT sum(requests) FROM {table} WHERE {where}") == [(3,)], table
+    ingest_retention.drop_expired(now=MIDNIGHT + HOUR)
+    assert rollups.rows("SELECT count(*) FROM request_log") == [(0,)]
 
 
 class KilledError(Exception):
