@@ -8,24 +8,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 from urllib.parse import unquote, urlsplit
 
-from llmclient import _event
 from llmclient._answer import Answer
 from llmclient._buffer import Buffer
 from llmclient._call import Call
 from llmclient._delivery import Delivery
-from llmclient._event import Names
 from llmclient._ids import MINTER
 from llmclient._policy import Capture
-from llmclient._privacy._pseudonyms import Pseudonyms
-from llmclient._privacy._redact import Custom, Redactor
 from llmclient._quietly import quietly, warn
 from llmclient._score import Score
 from llmclient._shipper import EXIT_SECONDS, Shipper
 from llmclient._spool import Spool
 from llmclient._version import __version__
+from llmclient._wire import NAME_LENGTH
+
+if TYPE_CHECKING:
+    from llmclient._event import Names
+    from llmclient._privacy._redact import Custom
 
 DSN_VARIABLE: Final = "LLMCLIENT_DSN"
 PATH: Final = "/api/v1/events"
@@ -67,7 +68,7 @@ def configure(
     app: str | None = None,
     release: str | None = None,
     capture: Capture = "redacted",
-    redact: Iterable[Custom] = (),
+    redact: "Iterable[Custom]" = (),
     user_secret: str | None = None,
     spool: str | os.PathLike[str] | None = None,
     redis: str | None = None,
@@ -82,12 +83,7 @@ def configure(
     shipper = None
     if dsn:
         endpoint, key = read_dsn(dsn)
-        names = Names(
-            app and app[: _event.NAME_LENGTH],
-            release and release[: _event.NAME_LENGTH],
-            Redactor(redact),
-            None if user_secret is None else Pseudonyms(user_secret),
-        )
+        names = _names(app, release, redact, user_secret)
         shipper = Shipper(lambda buffer: _delivery(buffer, endpoint, key, names, Path(spool) if spool else None))
     before, _settings = _settings, Settings(capture, shipper, redis)
     if before is not None and before.shipper is not None:
@@ -106,6 +102,16 @@ def close(timeout: float = EXIT_SECONDS) -> None:
     before, _settings = _settings, Settings()
     if before is not None and before.shipper is not None:
         before.shipper.close(timeout)
+
+
+def _names(app: str | None, release: str | None, redact: "Iterable[Custom]", user_secret: str | None) -> "Names":
+    # Compiling what personal data looks like takes a while; a program that sends nothing need not wait for it.
+    from llmclient._event import Names  # noqa: PLC0415
+    from llmclient._privacy._pseudonyms import Pseudonyms  # noqa: PLC0415
+    from llmclient._privacy._redact import Redactor  # noqa: PLC0415
+
+    pseudonyms = None if user_secret is None else Pseudonyms(user_secret)
+    return Names(app and app[:NAME_LENGTH], release and release[:NAME_LENGTH], Redactor(redact), pseudonyms)
 
 
 def _check_redis(url: str) -> None:
@@ -138,7 +144,9 @@ def read_dsn(dsn: str) -> tuple[str, str]:
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}{PATH}", unquote(parts.username)
 
 
-def _delivery(buffer: Buffer, endpoint: str, key: str, names: Names, spool: Path | None) -> Delivery:
+def _delivery(buffer: Buffer, endpoint: str, key: str, names: "Names", spool: Path | None) -> Delivery:
+    from llmclient import _event  # noqa: PLC0415  # loaded with the names already
+
     identity = {
         "instance": f"{socket.gethostname()[:HOST_LENGTH]}/{os.getpid()}",
         "boot_id": str(MINTER.mint(time.time_ns() // 1_000_000)),

@@ -13,10 +13,10 @@ from llmclient import _batch, _telling
 from llmclient._answer import Answer
 from llmclient._batch import Batch, Encode
 from llmclient._buffer import Buffer
-from llmclient._event import instant
 from llmclient._pace import Pace
 from llmclient._quietly import quietly, warn
 from llmclient._spool import Spool
+from llmclient._wire import instant
 
 NO_ENTRY_PAUSE: Final = 300.0  # seconds
 SPILL_AFTER: Final = 3  # failures in a row before waiting events go to disk

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from llmclient._call import Attempt, Call
@@ -12,18 +11,10 @@ from llmclient._privacy._hashes import content_hash
 from llmclient._privacy._pseudonyms import Pseudonyms
 from llmclient._privacy._redact import Redactor
 from llmclient._sse import StreamReader
+from llmclient._wire import MESSAGE_LENGTH, MODEL_LENGTH, NAME_LENGTH, WORD_LENGTH, instant
 
 MAX_ATTEMPTS: Final = 20
-NAME_LENGTH: Final = 200
-MODEL_LENGTH: Final = 100
-WORD_LENGTH: Final = 64
-MESSAGE_LENGTH: Final = 500
 LONGEST_WAIT: Final = 1e9  # seconds the wire takes for `retry_after_s`
-
-
-def instant(unix_ms: int) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final
 
-from llmclient._event import NAME_LENGTH, WORD_LENGTH, instant
+from llmclient._wire import NAME_LENGTH, WORD_LENGTH, instant
 
 BYTES: Final = 400  # as it lies in memory
 COMMENT_LENGTH: Final = 500

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from llmclient._event import instant
+from llmclient._wire import instant
 
 if TYPE_CHECKING:
     from llmclient._breaker import Transition
