@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from llmclient import _exits, _prices, _server_policy, _trace
-from llmclient._leases import LeaseBook, LeaseHold, Short
+from llmclient._lease_holds import LeaseHold, Short
+from llmclient._leases import LeaseBook
 from llmclient._pace import Pace
 from llmclient._quietly import quietly, warn
 from llmclient._server_policy import ServerPolicy

@@ -65,6 +65,8 @@ class Pool:
     used_at: float = 0.0
     closing: bool = False
     """Its period is over, or its budget gone: nothing is leased any more, what is owed is posted."""
+    forgotten: bool = False
+    """The book has let go of it."""
 
     def room(self, now: float) -> int:
         """What may still be reserved; below 0 when more is owed than was leased."""
@@ -115,7 +117,6 @@ class Pool:
             self.unposted = 0
         return found
 
-    def forgettable(self, now: float) -> bool:
-        """Nothing is owed or leased. A refusal is remembered for its period: nobody gets the allowance twice."""
-        empty = not (self.leases or self.unposted or self.held or self.asking)
-        return empty and now - self.used_at >= IDLE and (self.refused is None or self.closing)
+    def idle(self, now: float) -> bool:
+        """Nothing is owed, leased or awaited, and nobody has called for a while."""
+        return now - self.used_at >= IDLE and not (self.leases or self.unposted or self.held or self.asking)

@@ -8,39 +8,18 @@ so an answer that was lost, or a request that came twice, changes nothing. The b
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from llmclient._holds import HOLD_FOR
-from llmclient._lease_pool import Lease, Pool, Refused
+from llmclient._lease_answer import read_answer
+from llmclient._lease_holds import LeaseHold, Short, short_of
+from llmclient._lease_pool import Lease, Pool
 from llmclient._server_policy import Demand, ServerPolicy
 from llmclient._turns import Turns
 
-AGAIN: Final = 15.0  # seconds after which a refused amount is asked for again, when the server does not say
-LONGEST_PAUSE: Final = 300.0
-SHORTEST: Final = 10.0  # seconds of use of a lease; for less it is not worth asking
 ENTRIES: Final = 200  # of one exchange
-
-
-class Short(NamedTuple):
-    """The demand was not met. `unknown`: because there is no lease, not because nothing is left."""
-
-    demand: Demand
-    spent: int
-    limit: int
-    resets_at: float | None
-    """Unix time, when the server said it."""
-    unknown: bool
-
-
-@dataclass(slots=True, eq=False)
-class LeaseHold:
-    """Leased money put aside for one call; ended once, in the process that made it."""
-
-    shares: Sequence[tuple[Pool, int]]
-    warned: Sequence[Short] = ()
-    pid: int = field(default_factory=os.getpid)
-    closed: bool = False
+REMEMBERED: Final = 10_000  # shares that were refused; who is forgotten may use the allowance once more
 
 
 @dataclass(slots=True)
@@ -62,6 +41,8 @@ class LeaseBook:
         self._turns = Turns()
         self._pools: dict[tuple[int, str], Pool] = {}
         self._leaving: list[Pool] = []
+        self._refused: dict[tuple[int, str], Pool] = {}
+        """Idle, but remembered for the period, so that nobody gets the allowance twice."""
         self._holds: OrderedDict[LeaseHold, float] = OrderedDict()  # until when, soonest first
         self._notes: list[tuple[LeaseHold, int | None, int | None]] = []
         self._exchange: Exchange | None = None
@@ -84,7 +65,7 @@ class LeaseBook:
             short = []
             for demand, (pool, amount) in zip(demands, shares, strict=True):
                 if not pool.admits(amount, now):
-                    short.append(_short(demand, pool))
+                    short.append(short_of(demand, pool))
                     pool.need = amount
                 self.hungry = self.hungry or pool.wish(now) is not None
             stopping = [each for each in short if each.demand.budget.on_exceed != "warn"]
@@ -122,6 +103,22 @@ class LeaseBook:
             else:
                 pool.held -= amount
             pool.unposted += used
+            if pool.forgotten and pool.unposted:
+                self._remember(pool)
+
+    def _remember(self, pool: Pool) -> None:
+        """A call outlived its pool: what it cost is to be posted."""
+        place = (pool.budget.id, pool.key)
+        if self._refused.get(place) is pool:
+            self._recall(place)
+        else:
+            pool.forgotten, pool.closing = False, True
+            self._leaving.append(pool)
+
+    def _recall(self, place: tuple[int, str]) -> Pool:
+        pool = self._pools[place] = self._refused.pop(place)
+        pool.forgotten = False
+        return pool
 
     def _pass_time(self, now: float) -> None:
         while self._notes:
@@ -139,6 +136,8 @@ class LeaseBook:
         budget, place = demand.budget, (demand.budget.id, demand.key)
         over = now >= budget.ends_at
         pool = self._pools.get(place)
+        if pool is None and place in self._refused:
+            pool = self._recall(place)
         if pool is not None and over and pool.period == budget.period:
             self._leave(place)
             pool = None
@@ -155,6 +154,8 @@ class LeaseBook:
         with self._turns:
             self.policy, self.stale = policy, False
             budgets = {budget.id: budget for budget in policy.budgets}
+            for place in list(self._refused):
+                self._recall(place)
             for place, pool in list(self._pools.items()):
                 budget = budgets.get(place[0])
                 if budget is not None and pool.period is None:
@@ -231,9 +232,7 @@ class LeaseBook:
     def _compose(self, now: float) -> Exchange | None:
         body: dict[str, Any] = {"holder": self._holder, "fence": self._fence + 1, "ask": [], "post": [], "void": []}
         asks: dict[str, tuple[Pool, int]] = {}
-        for place, pool in list(self._pools.items()):
-            if pool.forgettable(now):
-                del self._pools[place]
+        self._forget(now)
         for pool in [*self._leaving, *self._pools.values()]:
             if len(asks) + len(body["post"]) + len(body["void"]) >= ENTRIES:
                 self.hungry = True
@@ -246,11 +245,23 @@ class LeaseBook:
                 pool.asking = True
                 amounts = {"amount": wish.amount + wish.debt, "least": wish.least + wish.debt}
                 body["ask"].append({"id": id_, **_place(pool), **amounts})
-        self._leaving = [pool for pool in self._leaving if pool.leases or pool.unposted or pool.held or pool.asking]
         if not (body["ask"] or body["post"] or body["void"]):
             return None
         self._fence += 1
         return Exchange(body, asks)
+
+    def _forget(self, now: float) -> None:
+        for place, pool in list(self._pools.items()):
+            if pool.idle(now):
+                del self._pools[place]
+                pool.forgotten = True
+                if pool.refused is not None:
+                    self._refused[place] = pool
+        for pool in self._leaving:
+            pool.forgotten = not (pool.leases or pool.unposted or pool.held or pool.asking)
+        self._leaving = [pool for pool in self._leaving if not pool.forgotten]
+        while len(self._refused) > REMEMBERED:
+            del self._refused[next(iter(self._refused))]
 
     def _pay(self, body: dict[str, Any], pool: Pool, lease: Lease | None, spent: int) -> None:
         if lease is not None and spent == 0:
@@ -258,40 +269,6 @@ class LeaseBook:
         else:
             id_ = self._mint() if lease is None else lease.id
             body["post"].append({"id": id_, **_place(pool), "spent": spent})
-
-
-def read_answer(answer: Mapping[str, Any], sent_at: float, now: float) -> tuple[dict[str, Lease], dict[str, Refused]]:
-    """What was granted, and what was refused because it is used up, by id; ValueError when it cannot be read."""
-    try:
-        granted = [_granted(each, sent_at) for each in answer.get("granted") or ()]
-        refused = {
-            str(each["id"]): _refused(each, now)
-            for each in answer.get("refused") or ()
-            if each.get("reason") == "exhausted"
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"this is no answer about leases: {error!r}") from None
-    return {lease.id: lease for lease in granted}, refused
-
-
-def _granted(found: Mapping[str, Any], sent_at: float) -> Lease:
-    amount, seconds = int(found["amount"]), float(found["use_s"])
-    if amount < 1 or seconds < SHORTEST:
-        raise ValueError(f"no lease: {dict(found)!r}")
-    # Counted from the sending: however long the answer took, the server's deadline is not missed.
-    return Lease(str(found["id"]), amount, sent_at + seconds)
-
-
-def _refused(found: Mapping[str, Any], now: float) -> Refused:
-    again_at = now + min(max(float(found.get("again_s") or AGAIN), 1.0), LONGEST_PAUSE)
-    resets_at = None if found.get("resets_at") is None else float(found["resets_at"])
-    return Refused(int(found["spent"]), int(found["limit"]), again_at, resets_at)
-
-
-def _short(demand: Demand, pool: Pool) -> Short:
-    if pool.refused is not None and pool.refused.covers(demand.amount):
-        return Short(demand, pool.refused.spent, pool.refused.limit, pool.refused.resets_at, unknown=False)
-    return Short(demand, demand.budget.spent, demand.budget.limit, None, unknown=True)
 
 
 def _place(pool: Pool) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from llmclient import _prices
+from llmclient._lease_holds import LeaseHold, Short
 from llmclient._lease_line import Line
 from llmclient._lease_link import THREAD_NAME, LeaseLink
-from llmclient._leases import LeaseHold, Short
 from tests.llmclient.backend import wait_until
 from tests.llmclient.lease_server import LeaseServer, budget
 
@@ -333,7 +333,7 @@ PAYER = """
 import random, sys, threading, time
 from llmclient._lease_line import Line
 from llmclient._lease_link import LeaseLink
-from llmclient._leases import LeaseHold
+from llmclient._lease_holds import LeaseHold
 
 url, seed = sys.argv[1], int(sys.argv[2])
 link = LeaseLink(lambda: Line(url, "k"), wait=5.0)
@@ -381,7 +381,7 @@ def test_of_a_process_that_is_killed_the_lease_stays_reserved_and_goes_into_susp
     server = serve(budget(limit=1000, chunk=100))
     victim = payer(server, "1", "die")
     assert victim.stdout is not None
-    assert victim.stdout.readline() == "enough\n"
+    assert victim.stdout.readline().startswith("enough")
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
     granted = sum(lease.amount for lease in server.desk.leases.values())

@@ -112,7 +112,7 @@ def test_everything_is_given_back_after_thirty_seconds_without_a_call() -> None:
     made = pool((100, 60), (100, 60), unposted=30)
     assert posts(made, NOW + 29) == []
     assert posts(made, NOW + 30) == [("lease 0", 30), ("lease 1", 0)]
-    assert made.forgettable(NOW + 30)
+    assert made.idle(NOW + 30)
 
 
 def test_what_was_spent_on_the_allowance_is_posted_without_a_lease_once_there_will_be_none() -> None:
@@ -121,11 +121,3 @@ def test_what_was_spent_on_the_allowance_is_posted_without_a_lease_once_there_wi
     made.refused = Refused(1000, 1000, NOW + 15, None)
     assert posts(made) == [(None, 8)]
     assert posts(made) == []
-
-
-def test_a_refusal_is_remembered_after_the_pool_fell_idle() -> None:
-    made = pool()
-    made.refused = Refused(1000, 1000, NOW + 15, None)
-    assert not made.forgettable(NOW + 3600)
-    made.closing = True
-    assert made.forgettable(NOW + 3600)

@@ -11,8 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from llmclient._lease_holds import LeaseHold, Short
 from llmclient._lease_pool import IDLE
-from llmclient._leases import Exchange, LeaseBook, LeaseHold, Short
+from llmclient._leases import Exchange, LeaseBook
 from llmclient._server_policy import Demand, read
 from tests.llmclient.lease_server import Desk, budget
 
@@ -125,6 +126,39 @@ def test_what_the_server_refused_is_refused_here_and_says_why() -> None:
     world.now += 15
     short(world.reserve(other, 1))
     assert world.talk(other) is not None
+
+
+def test_who_was_refused_gets_no_second_allowance_after_a_while() -> None:
+    world = World(budget(limit=50, chunk=50, per="user", allowance=9))
+    book = world.book()
+    for user in ("ada", "bob"):
+        book.settle(held(world.reserve(book, 9, user)), None, 50, world.now)
+        world.talk(book)  # what was spent on the allowance is all there is
+        assert not short(world.reserve(book, 1, user)).unknown
+    world.now += 1000
+    while world.talk(book) is not None:
+        pass
+    assert (book._pools, world.desk.spent) == ({}, {(1, "ada"): 50, (1, "bob"): 50})
+    assert [short(world.reserve(book, 1, user)).unknown for user in ("ada", "bob")] == [False, False]
+    # A period later both begin afresh.
+    world.desk.roll_over("d2")
+    world.budgets[0]["period"] = "d2"
+    world.tell(book)
+    held(world.reserve(book, 9, "ada"))
+
+
+def test_a_call_that_outlives_its_pool_is_booked_all_the_same() -> None:
+    world = World(budget())
+    book = world.book()
+    world.reserve(book, 1)
+    world.talk(book)
+    hold = held(world.reserve(book, 0))  # holds nothing, so nothing keeps the lease
+    world.now += 100
+    world.talk(book)
+    assert not book.owing
+    book.settle(hold, None, 7, world.now)
+    world.talk(book)
+    assert world.desk.spent == {(1, ""): 7}
 
 
 def test_a_raised_limit_is_asked_about_at_once() -> None:

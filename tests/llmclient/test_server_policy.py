@@ -81,7 +81,7 @@ def test_a_stop_says_what_is_stopped() -> None:
         {"version": 1, "sample": "often"},
         {"version": 1, "prices": 7},
         *(
-            {"version": 1, "budgets": [budget(**{name: value})]}
+            {"version": 1, "budgets": [{**budget(), name: value}]}
             for name, value in (
                 ("limit", 0),
                 ("limit", 1.5),
