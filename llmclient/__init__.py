@@ -117,6 +117,7 @@ def configure(
     user_secret: str | None = None,
     spool: str | os.PathLike[str] | None = None,
     redis: str | None = None,
+    server_budgets: bool = False,
 ) -> None:
     """Says where telemetry goes; without a DSN, here or in LLMCLIENT_DSN, nowhere.
 
@@ -124,7 +125,8 @@ def configure(
     this process, "full" as they are, "off" not at all. `redact` names what else is to be removed. With `user_secret`
     user ids leave the process as keyed hashes only. `spool` is a directory for events that cannot be delivered before
     the process ends. `redis` is the URL of a Redis through which several processes share limits, budgets and open
-    circuits; without it each keeps its own. Raises ValueError for what cannot be read. May be called again: what waits
+    circuits; without it each keeps its own. `server_budgets` has budgets and stops of the server obeyed, too: see
+    docs/leases.md. Raises ValueError for what cannot be read. May be called again: what waits
     for the old destination is delivered first, for 2 s at most.
     """
     _config.configure(
@@ -136,6 +138,7 @@ def configure(
         user_secret=user_secret,
         spool=spool,
         redis=redis,
+        server_budgets=server_budgets,
     )
 
 

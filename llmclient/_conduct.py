@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,16 +33,18 @@ from llmclient._admission import Want
 from llmclient._call import Call, Failure, Operation, Outcome, Source
 from llmclient._effects import Close, Effect
 from llmclient._errors import Category
-from llmclient._exceptions import Deferred, FallbackExhausted, LLMError, OutputFiltered, Rejected
+from llmclient._exceptions import CircuitOpen, Deferred, FallbackExhausted, LLMError, OutputFiltered, Rejected
 from llmclient._ids import MINTER
 from llmclient._keys import Key
 from llmclient._later import LATER
 from llmclient._outcomes import Failed, Succeeded
+from llmclient._payment import Payment, exceeded
 from llmclient._policy import Capture, Policy, Retry
 from llmclient._privacy._sampling import place
 from llmclient._quietly import quietly
 from llmclient._recording import Recording, failure_of, params_of
 from llmclient._run import Run
+from llmclient._server_policy import POLL
 from llmclient._size import characters_of
 from llmclient._sse import StreamReader
 from llmclient._tries import Tries
@@ -74,6 +77,7 @@ class Conduct:
         self.labels = self._scope.labels
         self.prompt_type: str | None = self.labels.get("prompt_type")
         self.policy = self._policy()
+        self._payment = Payment(self.policy.budgets, self.labels)
         self.recording: Recording | None = quietly(self._begin) if operation is not None else None
         self.until = self._deadline()
         self.attempts_made = request.retries_taken
@@ -130,6 +134,9 @@ class Conduct:
             if found.body is not None:
                 yield from _dispose(tried)
                 return Given(found)
+            assert found.next_body is not None  # one of the two is there
+            if not (yield from self._may_pay(found.next_body)):
+                continue
             again = yield from Tries(self, found.next_body).run()
             if isinstance(again, Succeeded) and _refusal(again) is None:
                 yield from _dispose(tried)
@@ -212,7 +219,7 @@ class Conduct:
         if outcome == "ok" and call.fallback_from is not None:
             outcome = "degraded"
         quietly(self._learn, call)
-        quietly(self._settle, call)
+        quietly(self._payment.end, call, self.engine.unix_time())
         quietly(recording.finish, outcome, failure)
         if reader is not None and outcome == "ok" and self._caches:
             message = quietly(reader.message)
@@ -299,11 +306,32 @@ class Conduct:
 
     def _reserve(self) -> Generator[Effect, Any, Failed | None]:
         """Takes what the call will probably cost out of its budgets; a failure where one of them has not enough."""
-        yield from ()
-        return None
+        if self.operation != "messages":
+            return None
+        stopped = self._payment.stopped(self.model)
+        if stopped is not None:
+            return self._stopped(stopped)
+        if not self._payment.is_asked:
+            return None
+        refusal = yield from self._payment.reserve(self.want(), self.body, self.engine.unix_time())
+        if refusal is None:
+            return None
+        if self.recording is not None:
+            self.recording.call.budget = exceeded(refusal)
+        error = refusal.error()
+        if refusal.action == "raise":
+            raise error
+        return Failed(Failure("budget_exceeded", message=refusal.message), error=error, local=True)
 
-    def _settle(self, call: Call) -> None:
-        """What was taken is replaced by what it cost."""
+    def _stopped(self, reason: str) -> Failed:
+        message = f"Calls are stopped by the server: {reason}"
+        at = datetime.fromtimestamp(self.engine.unix_time(), UTC) + timedelta(seconds=POLL)
+        return Failed(Failure("circuit_open", message=message), error=CircuitOpen(message, retry_at=at), local=True)
+
+    def _may_pay(self, body: Mapping[str, Any]) -> Generator[Effect, Any, bool]:
+        """Whether another model may be asked, where it was for the money that the first one was not."""
+        over = yield from self._payment.reserve(self.want(), body, self.engine.unix_time(), instead=True)
+        return over is None
 
     def _note_fallback(self, category: Category) -> None:
         if self.recording is not None:

@@ -26,6 +26,7 @@ from llmclient._wire import NAME_LENGTH
 
 if TYPE_CHECKING:
     from llmclient._event import Names
+    from llmclient._privacy._pseudonyms import Pseudonyms
     from llmclient._privacy._redact import Custom
 
 DSN_VARIABLE: Final = "LLMCLIENT_DSN"
@@ -40,6 +41,10 @@ class Settings:
     capture: Capture = "redacted"
     shipper: Shipper | None = None
     redis: str | None = None
+    app: str | None = None
+    leases: tuple[str, str] | None = None
+    """The server's address and the key, where its budgets are obeyed."""
+    pseudonyms: "Pseudonyms | None" = None
 
     def emit(self, call: Call | Score) -> None:
         if self.shipper is not None:
@@ -72,6 +77,7 @@ def configure(
     user_secret: str | None = None,
     spool: str | os.PathLike[str] | None = None,
     redis: str | None = None,
+    server_budgets: bool = False,
 ) -> None:
     """See `llmclient.configure`."""
     global _settings
@@ -80,12 +86,16 @@ def configure(
     dsn = os.environ.get(DSN_VARIABLE, "") if dsn is None else dsn
     if redis is not None:
         _check_redis(redis)
-    shipper = None
+    shipper = leases = names = None
+    if server_budgets and not dsn:
+        raise ValueError("server_budgets: there is no server without a DSN")
     if dsn:
         endpoint, key = read_dsn(dsn)
+        leases = (endpoint.removesuffix(PATH), key) if server_budgets else None
         names = _names(app, release, redact, user_secret)
         shipper = Shipper(lambda buffer: _delivery(buffer, endpoint, key, names, Path(spool) if spool else None))
-    before, _settings = _settings, Settings(capture, shipper, redis)
+    pseudonyms = None if names is None else names.pseudonyms
+    before, _settings = _settings, Settings(capture, shipper, redis, app, leases, pseudonyms)
     if before is not None and before.shipper is not None:
         before.shipper.close()
 

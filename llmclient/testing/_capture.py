@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from llmclient import _config
@@ -77,7 +78,7 @@ def capture() -> Iterator[Captured]:
     afterwards. Not for two threads at once.
     """
     calls = Captured()
-    collecting = Settings("full", Collector(calls), None if _config._settings is None else _config._settings.redis)
+    collecting = replace(_config._settings or Settings(), capture="full", shipper=Collector(calls))
     before, _config._settings = _config._settings, collecting
     current = _config.current
     _config.current = lambda: collecting

@@ -58,7 +58,9 @@ def delivery(
 
 
 def put(buffer: Buffer, count: int = 1, **fields: Any) -> list[str]:
-    calls = [Call(uuid.uuid4(), 0, "messages", outcome="ok", duration=0.0, capture="full", **fields) for _ in range(count)]
+    calls = [
+        Call(uuid.uuid4(), 0, "messages", outcome="ok", duration=0.0, capture="full", **fields) for _ in range(count)
+    ]
     for call in calls:
         buffer.put(call)
     return [str(call.id) for call in calls]
