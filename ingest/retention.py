@@ -3,7 +3,7 @@
 A day of calls goes only when they are counted: its totals stay for ever, and are made from all its calls or not at all.
 
 What lies in quarantine may hold prompts, so it goes when a body of the same age would. What a process said about itself
-goes with its last calls.
+goes with its last calls, and so do the changes of its breakers. A score goes with the day of its call.
 
 Names, dictionaries and the list of sealed days stay: old totals and old bodies need them.
 """
@@ -15,9 +15,10 @@ from typing import Final
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from ingest.models import ClientInstance, Quarantined
-from ingest.partitions import TABLES, Partition, kept_from, midnight, partitions
+from ingest.models import BreakerTransition, ClientInstance, Quarantined, Score
+from ingest.partitions import TABLES, Partition, kept_from, lower_bound, midnight, partitions
 from ingest.vocabulary import Grain
+from projects.models import Project
 
 LOCK_TIMEOUT_MS: Final = 1_000
 # lock_not_available, deadlock_detected: somebody is reading or writing; the next run will find a moment.
@@ -39,7 +40,12 @@ def drop_expired(*, now: datetime) -> list[str]:
                 break
             dropped.append(partition.name)
     Quarantined.objects.filter(received_at__lt=kept_from("request_body", now)).delete()
-    ClientInstance.objects.filter(last_seen_at__lt=kept_from("request_log", now)).delete()
+    first_call = kept_from("request_log", now)
+    ClientInstance.objects.filter(last_seen_at__lt=first_call).delete()
+    BreakerTransition.objects.filter(at__lt=first_call).delete()
+    for project in Project.objects.all():
+        # By project, because the key of the table begins with it.
+        Score.objects.filter(project=project, call_id__lt=lower_bound(first_call)).delete()
     return dropped
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ingest import detail, names
 from ingest.charge import Charge
-from ingest.events import Event, Limits, canonical
+from ingest.events import Event, Hashes, Limits, Quality, canonical
 from ingest.histogram import bucket_of
 from ingest.partitions import EPOCH
 from ingest.vocabulary import ErrorCategory, Flag, Outcome, Source, StopReason
@@ -28,7 +28,7 @@ _SOMETIMES: Final = (
     *("cost_nanousd", "price_id", "ttft_ms", "ttft_bucket", "queue_ms", "http_status", "stop_reason"),
     *("trace_id", "span_id"),
     *("requests_limit", "requests_remaining", "input_limit", "input_remaining", "output_limit", "output_remaining"),
-    *("user_id", "session_id", "request_id", "error_message", "detail"),
+    *("user_id", "session_id", "request_id", "error_message", "detail", "valid", "repairs", "hashes"),
 )
 COLUMNS: Final = ", ".join(_ALWAYS + _SOMETIMES)
 
@@ -41,6 +41,7 @@ _FIELDS: Final = len(_ALWAYS) + len(_SOMETIMES)
 # cost_nanousd to stop_reason, when the call was answered and nothing of it is unknown.
 _pack_answered: Final = Struct("!iqiiiiihiiihih").pack
 _pack_2: Final = Struct("!ih").pack
+_pack_quality: Final = Struct("!ihih").pack
 _pack_4: Final = Struct("!ii").pack
 _pack_8: Final = Struct("!iq").pack
 _pack_limits: Final = Struct("!" + "ii" * 6).pack
@@ -51,6 +52,8 @@ _LENGTHS: Final = tuple(_pack_length(length) for length in range(256))
 _NULL: Final = b"\xff\xff\xff\xff"
 _NO_TRACE: Final = _NULL * 2
 _NO_LIMITS: Final = _NULL * 6
+_NO_QUALITY: Final = _NULL * 2
+_NOT_HASHED: Final = bytes(16)
 # Copying one is quicker than making one.
 _NOTHING_DIGESTED: Final = blake2b(digest_size=8)
 _JSONB_VERSION: Final = b"\x01"
@@ -111,7 +114,7 @@ def encode(
         2, len(event.attempts) or _unlisted_attempts(event), 2, bucket_of(duration_ms), 2, usage.web_searches,
     )  # fmt: skip
     error, limits, kept = event.error, event.limits, detail.encode(event)
-    trace_id, span_id = event.trace_id, event.span_id
+    trace_id, span_id, quality, hashes = event.trace_id, event.span_id, event.quality, event.hashes
     return b"".join((
         always,
         _ending(event, cost.nanousd, cost.price_id),
@@ -120,6 +123,8 @@ def encode(
         _text(event.user_id), _text(event.session_id), _text(event.request_id),
         _NULL if error is None else _text(error.message),
         _NULL if kept is None else _pack_length(len(kept) + 1) + _JSONB_VERSION + kept,
+        _NO_QUALITY if quality is None else _quality(quality),
+        _NULL if hashes is None else _hashes(hashes),
     ))  # fmt: skip
 
 
@@ -175,6 +180,25 @@ def _limits(limits: Limits) -> bytes:
     if one is None or two is None or three is None or four is None or five is None or six is None:
         return b"".join(map(_int4, (one, two, three, four, five, six)))
     return _pack_limits(4, one, 4, two, 4, three, 4, four, 4, five, 4, six)
+
+
+def _quality(quality: Quality) -> bytes:
+    valid, repairs = quality.valid, quality.repairs
+    if valid is None or repairs is None:
+        return _int2(valid) + _int2(repairs)
+    return _pack_quality(2, valid, 2, repairs)
+
+
+def _hashes(hashes: Hashes) -> bytes:
+    """The first half of each digest; nought for one that is missing, and NULL when both are."""
+    asked, answered = hashes.input, hashes.output
+    if asked is None and answered is None:
+        return _NULL
+    return b"".join((
+        _LENGTHS[32],
+        _NOT_HASHED if asked is None else bytes.fromhex(asked[:32]),
+        _NOT_HASHED if answered is None else bytes.fromhex(answered[:32]),
+    ))  # fmt: skip
 
 
 def _int4(value: int | None) -> bytes:

@@ -93,6 +93,14 @@ class Flag(IntFlag):
     PRIORITY = 512
 
 
+class BreakerState(IntEnum):
+    """Whether a client's breaker lets the calls of a group of models through."""
+
+    CLOSED = 0
+    OPEN = 1
+    HALF_OPEN = 2  # a few, to find out
+
+
 class DimensionKind(IntEnum):
     """What an interned string in `dim` names."""
 

@@ -19,8 +19,7 @@ from llmclient.load._drive import Drive
 from llmclient.load._endpoint import EndpointError, expect_a_fake, own_fake
 from llmclient.load._flags import Plan, parser, plan_of
 from llmclient.load._report import as_text, summary
-from llmclient.load._spend import Estimate, Purse, UnknownPriceError, cost_of, dollars, next_cent
-from llmclient.testing._pricelist import list_price
+from llmclient.load._spend import Estimate, Purse, UnknownPriceError, by_the_price_list, cost_of, dollars, next_cent
 
 WRONG: Final = 2
 FAILED: Final = 1
@@ -30,7 +29,7 @@ TOLD_EVERY: Final = 1.0  # seconds
 DELIVERY: Final = 10.0  # seconds for telemetry, after the run
 
 
-def main(argv: list[str] | None = None, *, estimate: Estimate = list_price) -> int:
+def main(argv: list[str] | None = None, *, estimate: Estimate = by_the_price_list) -> int:
     """The exit status: 0, or 1 when nothing could be run, 2 for what was asked wrongly, 130 when interrupted."""
     parsing = parser()
     given = parsing.parse_args(argv)

@@ -142,7 +142,7 @@ class Drive:
             category=failure,
             degraded=call is not None and call.source != "api",
             statuses=tuple(attempt.status for attempt in attempts),
-            queued=attempts[0].start if attempts else 0.0,
+            queued=call.queued if call is not None else 0.0,
             input_tokens=read,
             output_tokens=written,
             nanousd=None if usage is None else self._estimate(served, read, written),

@@ -1,9 +1,11 @@
 """What a run may cost, and that it does not cost more. Integer nano-dollars."""
 
+import time
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Final, Protocol
 
+from llmclient import _prices
 from llmclient.load._workload import Ask
 
 NANO: Final = 1_000_000_000
@@ -14,6 +16,14 @@ class Estimate(Protocol):
     """What a call costs, from a price table; None when no price is known."""
 
     def __call__(self, model: str, input_tokens: int, output_tokens: int, /) -> int | None: ...
+
+
+def by_the_price_list(model: str, input_tokens: int, output_tokens: int, /) -> int | None:
+    """By the client's own price list, as of now."""
+    now = time.time()
+    if _prices.current().rate_at(model, now) is None:
+        return None
+    return _prices.estimate(model, input_tokens, output_tokens, now)
 
 
 class UnknownPriceError(ValueError):
