@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import httpx2
@@ -11,6 +11,10 @@ import httpx2
 from llmclient._quietly import quietly
 from llmclient._watch import END, Watch
 from llmclient._watchdog import WATCHDOG
+
+
+# A read is cut short only when the socket's own timeout would come more than a tenth later: that takes time itself.
+SOON: Final = 0.9
 
 
 class _Watched:
@@ -125,7 +129,7 @@ class WatchedBody(_Watched, httpx2.SyncByteStream):
 
     def _next(self, chunks: Iterator[bytes]) -> bytes:
         left = self._seconds_left()
-        if self._hang_up is None or left >= self._read_timeout:  # the socket's own timeout comes first
+        if self._hang_up is None or left >= self._read_timeout * SOON:
             return next(chunks)
         watched = WATCHDOG.watch(time.monotonic() + left, self._hang_up)
         try:
@@ -166,7 +170,7 @@ class WatchedAsyncBody(_Watched, httpx2.AsyncByteStream):
             self._chunks = self._inner.__aiter__()
         left = self._seconds_left()
         try:
-            if left < self._read_timeout:  # else the socket's own timeout comes first
+            if left < self._read_timeout * SOON:
                 with anyio.fail_after(max(left, 0.0)):
                     chunk = await anext(self._chunks)
             else:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import unquote, urlsplit
@@ -34,6 +35,7 @@ class Settings:
 
     capture: Capture = "redacted"
     shipper: Shipper | None = None
+    redis: str | None = None
 
     def emit(self, call: Call | Score) -> None:
         if self.shipper is not None:
@@ -72,12 +74,14 @@ def configure(
     if capture not in get_args(Capture):
         raise ValueError(f'capture must be "off", "redacted" or "full", not {capture!r}')
     dsn = os.environ.get(DSN_VARIABLE, "") if dsn is None else dsn
+    if redis is not None and find_spec("redis") is None:
+        raise ValueError("sharing through Redis needs the package redis: pip install 'llm-vitals[redis]'")
     shipper = None
     if dsn:
         endpoint, key = read_dsn(dsn)
         names = {"app": app and app[: _event.NAME_LENGTH], "release": release and release[: _event.NAME_LENGTH]}
         shipper = Shipper(lambda buffer: _delivery(buffer, endpoint, key, names, Path(spool) if spool else None))
-    before, _settings = _settings, Settings(capture, shipper)
+    before, _settings = _settings, Settings(capture, shipper, redis)
     if before is not None and before.shipper is not None:
         before.shipper.close()
 

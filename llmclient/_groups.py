@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from llmclient import _config, _telling
 from llmclient._admission import Admission, Admitted, Refused, Ticket, Want
 from llmclient._breaker import CircuitBreaker, Permit, Refusal, Transition, cooldown_of, result_of
 from llmclient._errors import Category
@@ -18,6 +19,7 @@ from llmclient._models import group_of
 from llmclient._policy import Policy, Priority, Retry
 from llmclient._quietly import quietly
 from llmclient._retries import Retries, RetryBudget
+from llmclient._shared import Shared
 
 REFUSED: Final = frozenset({"rate_limit", "ramp_limit", "overloaded"})
 MOST_GROUPS: Final = 64  # model names come from the application; what is beyond shares one group
@@ -118,6 +120,18 @@ class Group:
             with self._lock:
                 self._admission.refused(category, retry_after=retry_after, headers=headers, now=now)
 
+    def trip(self, now: float, cooldown: float, reason: str) -> None:
+        """Opens the breaker at once, for as long."""
+        if self._breaker is not None:
+            with self._lock:
+                self._breaker.trip(now, cooldown, reason)
+
+    def take_share(self, share: float, now: float) -> None:
+        """What of the quota is this process's: all of it while the processes divide it among themselves."""
+        if self._admission is not None:
+            with self._lock:
+                self._admission.take_share(share, now)
+
     def force_open(self, now: float, seconds: float | None, reason: str) -> None:
         if self._breaker is not None:
             with self._lock:
@@ -142,10 +156,27 @@ class Group:
 class Guards:
     """The groups of one account. A forked child begins anew: what is under way is the parent's."""
 
-    def __init__(self, policy: Policy, told: Callable[[str, Transition], None]) -> None:
+    def __init__(self, account: str, policy: Policy) -> None:
+        self._account = account
         self._policy = policy
-        self._told = told
+        self._shared: tuple[str, Shared] | None = None
         self._reset()
+
+    def shared(self) -> Shared | None:
+        """What the processes of this account share, where there is a Redis for it."""
+        url = _config.current().redis
+        if url is None:
+            return None
+        if self._shared is None or self._shared[0] != url:
+            limits = self._policy.limits
+            self._shared = (url, Shared(url, self._account, target=1.0 if limits is None else limits.target))
+        return self._shared[1]
+
+    def _changed(self, group: str, change: Transition) -> None:
+        _telling.breaker_changed(group, change)
+        shared = self.shared()
+        if shared is not None:
+            shared.breaker_changed(group, change)
 
     def _reset(self) -> None:
         self._pid = os.getpid()
@@ -174,20 +205,20 @@ class Guards:
         with self._lock:
             if len(self.groups) >= MOST_GROUPS:
                 name = OTHERS
-            return self.groups.setdefault(name, Group(name, self._policy, self._told))
+            return self.groups.setdefault(name, Group(name, self._policy, self._changed))
 
 
 _shared: weakref.WeakValueDictionary[object, Guards] = weakref.WeakValueDictionary()
 _sharing = ForkLock()
 
 
-def guards_of(account: object, policy: Policy, told: Callable[[str, Transition], None]) -> Guards:
+def guards_of(account: str, policy: Policy) -> Guards:
     """The guards all clients of one account and equal rules share in this process."""
     key = (account, policy.breaker, policy.limits, policy.retry.budget)
     with _sharing:
         found = _shared.get(key)
         if found is None:
-            found = _shared[key] = Guards(policy, told)
+            found = _shared[key] = Guards(account, policy)
         return found
 
 

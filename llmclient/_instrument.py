@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import anthropic
 import httpx2
 
-from llmclient import _telling, fallback
+from llmclient import fallback
 from llmclient._engine import Engine
 from llmclient._groups import guards_of
 from llmclient._keys import Keys
@@ -43,7 +43,7 @@ def instrument(
     _check(rules, keys, is_async=is_async)
     engine = Engine(
         rules,
-        guards_of(_account(sdk_client), rules, _telling.breaker_changed),
+        guards_of(_account(sdk_client), rules),
         keys=keys,
         is_async=is_async,
         clock=clock,
@@ -77,10 +77,10 @@ def _patient(policy: Policy, timeout: Any) -> Policy:
     return replace(policy, timeout=replace(policy.timeout, total=float(seconds)))
 
 
-def _account(client: Any) -> tuple[str, bytes]:
+def _account(client: Any) -> str:
     """Whose limits these are: calls to one address with one key share them. The key itself is not kept."""
     key = getattr(client, "api_key", None) or getattr(client, "auth_token", None) or ""
-    return str(client.base_url), blake2b(str(key).encode(), digest_size=16).digest()
+    return blake2b(f"{client.base_url} {key}".encode(), digest_size=16).hexdigest()
 
 
 def _adopt(client: Any) -> Any:

@@ -4,6 +4,7 @@ import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from llmclient import _limits
@@ -73,16 +74,22 @@ def _quota(said: Mapping[str, int], name: Dimension, grain: int, full_in: float 
 
 
 def _full_in(reset: str | None, dated: float) -> float | None:
-    if reset is None:
-        return None
+    instant = None if reset is None else _instant(reset)
+    return None if instant is None else max(0.0, instant - dated)
+
+
+# The same for all answers of a second, and slow to read.
+@lru_cache(maxsize=64)
+def _instant(reset: str) -> float | None:
     try:
         instant = datetime.fromisoformat(reset)
     except ValueError:
         return None
     # Without an offset it would be read as the time of this machine's zone.
-    return None if instant.tzinfo is None else max(0.0, instant.timestamp() - dated)
+    return None if instant.tzinfo is None else instant.timestamp()
 
 
+@lru_cache(maxsize=64)
 def _date(header: str) -> float | None:
     try:
         date = email.utils.parsedate_tz(header)

@@ -60,22 +60,22 @@ class Recording:
         attempt.request_id = self.call.request_id = getattr(error, "request_id", None)
         self._keep_request(getattr(error, "request", None))
 
-    def refused(self, response: Any, category: Category) -> None:
-        """The attempt was answered with an error status."""
+    def refused(self, response: Any, headers: Mapping[str, str], category: Category) -> None:
+        """The attempt was answered with an error status; `headers` as `_headers.plain` gives them, here and below."""
         attempt = self._close_attempt()
-        self._note_headers(attempt, response)
-        attempt.retry_after = _retry.retry_after(response.headers, now=self._unix_time())
+        self._note_headers(attempt, response, headers)
+        attempt.retry_after = _retry.retry_after(headers, now=self._unix_time())
         attempt.category = category
         self._keep_request(response.request)
 
-    def streams(self, response: Any) -> None:
+    def streams(self, response: Any, headers: Mapping[str, str]) -> None:
         """The attempt was answered and its body is still to come."""
-        self._note_headers(self.call.attempts[-1], response)
+        self._note_headers(self.call.attempts[-1], response, headers)
         self._keep_request(response.request)
 
-    def answered(self, response: Any) -> None:
+    def answered(self, response: Any, headers: Mapping[str, str]) -> None:
         """The attempt was answered in full."""
-        self.streams(response)
+        self.streams(response, headers)
         self._close_attempt()
 
     def message(self, message: Mapping[str, Any], body: bytes) -> None:
@@ -129,8 +129,7 @@ class Recording:
         attempt.duration = self.clock() - self._started - attempt.start
         return attempt
 
-    def _note_headers(self, attempt: Attempt, response: Any) -> None:
-        headers = response.headers
+    def _note_headers(self, attempt: Attempt, response: Any, headers: Mapping[str, str]) -> None:
         attempt.status = response.status_code
         attempt.request_id = self.call.request_id = headers.get("request-id")
         self.call.limits = _limits.snapshot(headers)

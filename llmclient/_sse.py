@@ -40,6 +40,7 @@ class StreamReader:
         self.usage_final = False
         self.stopped = False
         self.error: dict[str, Any] | None = None
+        self.has_content = False
         self.first_delta_at: float | None = None
         self.first_text_at: float | None = None
 
@@ -91,6 +92,9 @@ class StreamReader:
             self.first_delta_at = now
         if self.first_text_at is None and b'"text_delta"' in data:
             self.first_text_at = now
+        if not self.has_content:
+            kind, text = _delta_text(_loads(data))
+            self.has_content = bool(text) or kind not in TEXT_OF_DELTA  # a refusal begins with a text of nothing
         self._keep(data)
 
     def _keep(self, data: bytes) -> None:

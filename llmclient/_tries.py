@@ -14,10 +14,12 @@ from llmclient._breaker import Refusal
 from llmclient._call import Failure, Outcome
 from llmclient._effects import Close, Effect, Pause, Peek, Read, Send, SetAlarm, Wait
 from llmclient._exceptions import CircuitOpen, DeadlineExceeded, LocalRateLimited
+from llmclient._headers import plain
 from llmclient._keys import Key
 from llmclient._outcomes import Failed, Succeeded
 from llmclient._quietly import logger, quietly
 from llmclient._recording import failure_of, failure_of_answer, message_in
+from llmclient._shared import Shared
 from llmclient._sse import StreamReader
 from llmclient._turn import Turn
 from llmclient._watch import BodyWatch, Patience, StreamWatch, Watch, decoder
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 EVENT_STREAM: Final = "text/event-stream"
 PUSHED_BACK: Final = ("rate_limit", "ramp_limit", "overloaded")
 
+Headers = Mapping[str, str]
 Steps = Generator[Effect, Any, Succeeded | Failed]
 
 
@@ -83,33 +86,56 @@ class Tries:
         left = self._conduct.until - engine.clock()
         if left <= 0:
             return _too_late(None)
+        shared = quietly(engine.guards.shared)
+        if shared is not None and self._conduct.policy.breaker is not None:
+            yield from shared.heed(group, engine.clock())
         permit = quietly(group.admit, engine.clock(), left) if self._conduct.policy.breaker else None
         if isinstance(permit, Refusal):
             return self._circuit_open(permit)
         try:
-            admitted = yield from self._enter(left)
+            admitted = yield from self._enter(left, shared)
         except BaseException:  # a cancellation while waiting
             quietly(group.return_permit, permit, engine.clock())
             raise
         if isinstance(admitted, Refused):
             quietly(group.return_permit, permit, engine.clock())
             return _rate_limited(admitted)
-        turn = Turn(group, permit, admitted, engine.clock)
+        turn = Turn(group, permit, admitted, engine.clock, shared)
         try:
             return (yield from self._send(turn))
         except BaseException as error:
             turn.over(_errors.category(error))
             raise
 
-    def _enter(self, left: float) -> Generator[Effect, Any, Admitted | Refused | None]:
+    def _enter(self, left: float, shared: Shared | None) -> Generator[Effect, Any, Admitted | Refused | None]:
         """A turn under the rate limits; waits in the queue for as long as the policy and the deadline allow."""
-        conduct, clock, group = self._conduct, self._engine.clock, self._group
-        limits = conduct.policy.limits
+        limits = self._conduct.policy.limits
         if limits is None:
             return None
+        clock, group = self._engine.clock, self._group
         began = clock()
-        want = conduct.want()
         patience = min(limits.max_wait, left)
+        if shared is not None:
+            quietly(group.take_share, 1.0 if shared.is_up else limits.share, began)
+        try:
+            admitted = yield from self._wait_turn(patience)
+            if shared is None or not isinstance(admitted, Admitted):
+                return admitted
+            try:
+                wait = yield from shared.enter(group, admitted.want, patience - (clock() - began))
+            except BaseException:
+                quietly(group.abandon, admitted, clock())
+                raise
+            if wait:
+                quietly(group.abandon, admitted, clock())
+                return Refused(wait)
+            return admitted
+        finally:
+            self._conduct.queued(clock() - began)
+
+    def _wait_turn(self, patience: float) -> Generator[Effect, Any, Admitted | Refused | None]:
+        conduct, clock, group = self._conduct, self._engine.clock, self._group
+        want, began = conduct.want(), clock()
         entered = quietly(group.enter, want, priority=conduct.policy.priority, patience=patience, now=began)
         if not isinstance(entered, Ticket):
             return entered
@@ -124,8 +150,6 @@ class Tries:
         except BaseException:
             quietly(group.abandon, entered, clock())
             raise
-        finally:
-            conduct.queued(clock() - began)
 
     def _send(self, turn: Turn) -> Steps:
         conduct = self._conduct
@@ -190,10 +214,13 @@ class Tries:
             conduct.note("ended", None)
             conduct.source("cache")
             return Succeeded(result)
+        headers = quietly(plain, response) or {}
         unix_now, now = self._engine.unix_time(), self._engine.clock()
-        quietly(self._group.learn, response.headers, unix_now=unix_now, now=now, sent_at=self._sent_at)
+        quietly(self._group.learn, headers, unix_now=unix_now, now=now, sent_at=self._sent_at)
+        if turn.shared is not None:
+            quietly(turn.shared.learn, self._group, headers, unix_now=unix_now, age=now - self._sent_at)
         if not response.is_success:
-            return (yield from self._refused(result, response, turn))
+            return (yield from self._refused(result, response, headers, turn))
         if not conduct.is_measured:
             turn.over(None)
             quietly(conduct.look_beside, response)
@@ -201,10 +228,10 @@ class Tries:
         try:
             body = response.content
         except httpx2.ResponseNotRead:
-            return (yield from self._follow(result, response, turn))
-        return self._read(result, response, body, turn)
+            return (yield from self._follow(result, response, headers, turn))
+        return self._read(result, response, headers, body, turn)
 
-    def _refused(self, result: Any, response: Any, turn: Turn) -> Steps:
+    def _refused(self, result: Any, response: Any, headers: Headers, turn: Turn) -> Steps:
         unread: Exception | None = None
         body: bytes | None = None
         try:
@@ -212,22 +239,24 @@ class Tries:
         except httpx2.HTTPError as error:
             unread = error  # what the SDK would have met when it read the answer
         failure = failure_of_answer(response.status_code, body)
-        wait = _retry.retry_after(response.headers, now=self._engine.unix_time())
+        wait = _retry.retry_after(headers, now=self._engine.unix_time())
         if failure.category in PUSHED_BACK:
-            quietly(self._group.refused, failure.category, wait, response.headers, self._engine.clock())
+            quietly(self._group.refused, failure.category, wait, headers, self._engine.clock())
+            if turn.shared is not None:
+                quietly(turn.shared.refused, self._group, headers, wait)
         turn.over(failure.category)
-        self._conduct.note("refused", response, failure.category)
+        self._conduct.note("refused", response, headers, failure.category)
         return Failed(
             failure,
             error=unread,
             result=result,
             retry_after=wait,
-            should_retry=response.headers.get("x-should-retry"),
+            should_retry=headers.get("x-should-retry"),
         )
 
-    def _read(self, result: Any, response: Any, body: bytes, turn: Turn) -> Succeeded:
+    def _read(self, result: Any, response: Any, headers: Headers, body: bytes, turn: Turn) -> Succeeded:
         conduct = self._conduct
-        conduct.note("answered", response)
+        conduct.note("answered", response, headers)
         message = message_in(body)
         if message is None and conduct.operation == "messages":
             turn.over("invalid_output")
@@ -239,10 +268,10 @@ class Tries:
             conduct.note("message", message, body)
         return Succeeded(result, message)
 
-    def _follow(self, result: Any, response: Any, turn: Turn) -> Steps:
+    def _follow(self, result: Any, response: Any, headers: Headers, turn: Turn) -> Steps:
         """A body that is still to come: of a stream the first content is awaited, until then it can be tried again."""
         conduct = self._conduct
-        conduct.note("streams", response)
+        conduct.note("streams", response, headers)
         following = Following(conduct, turn)
         watch = quietly(self._watch, response, following)
         if watch is None:

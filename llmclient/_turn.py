@@ -8,17 +8,24 @@ from llmclient._breaker import Permit
 from llmclient._errors import Category
 from llmclient._groups import Group
 from llmclient._quietly import quietly
+from llmclient._shared import Shared
 
 
 class Turn:
     """Given back once, whichever way the attempt ends; a second end changes nothing."""
 
-    __slots__ = ("_admitted", "_clock", "_over", "_permit", "group")
+    __slots__ = ("_admitted", "_clock", "_over", "_permit", "group", "shared")
 
     def __init__(
-        self, group: Group, permit: Permit | None, admitted: Admitted | None, clock: Callable[[], float]
+        self,
+        group: Group,
+        permit: Permit | None,
+        admitted: Admitted | None,
+        clock: Callable[[], float],
+        shared: Shared | None = None,
     ) -> None:
         self.group = group
+        self.shared = shared
         self._permit = permit
         self._admitted = admitted
         self._clock = clock
@@ -32,6 +39,8 @@ class Turn:
         now = self._clock()
         quietly(self.group.report, self._permit, category, now)
         quietly(self.group.done, self._admitted, category, *counted(usage), now)
+        if self.shared is not None and self._admitted is not None:
+            quietly(self.shared.settle, self.group, self._admitted.want, category, counted(usage))
 
 
 def counted(usage: Mapping[str, Any] | None) -> tuple[int | None, int | None]:

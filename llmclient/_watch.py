@@ -66,7 +66,7 @@ class StreamWatch:
     @property
     def shown(self) -> bool:
         """Whether there is something for the caller to see: from then on nothing can be tried again."""
-        return self.reader.first_delta_at is not None or self.reader.stopped
+        return self.reader.has_content or self.reader.stopped
 
     def seconds_left(self) -> float:
         """Until the stream is overdue, whatever comes in the meantime."""

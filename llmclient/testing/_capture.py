@@ -1,19 +1,25 @@
 """Collects what the client measures, for tests that look at it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from llmclient import _config
 from llmclient._call import Call
 from llmclient._config import Settings
+from llmclient._score import Score
 from llmclient._shipper import Shipper
 from llmclient._sse import StreamReader
 
 
 class Captured(list[Call]):
     """The finished calls, in the order of their ends. A streamed call ends when its stream does."""
+
+    def __init__(self, calls: Iterable[Call] = ()) -> None:
+        super().__init__(calls)
+        self.scores: list[Score] = []
+        """What was said of answers, in the order it was said."""
 
     @property
     def only(self) -> Call:
@@ -47,11 +53,14 @@ class Captured(list[Call]):
 class Collector(Shipper):
     """Takes finished calls like a shipper and keeps them instead of sending them."""
 
-    def __init__(self, calls: list[Call]) -> None:
-        self._calls = calls
+    def __init__(self, captured: Captured) -> None:
+        self._captured = captured
 
-    def emit(self, call: Call) -> None:
-        self._calls.append(call)
+    def emit(self, call: Call | Score) -> None:
+        if isinstance(call, Score):
+            self._captured.scores.append(call)
+        else:
+            self._captured.append(call)
 
     def flush(self, timeout: float | None = None) -> bool:  # noqa: ARG002  everything is there already
         return True
