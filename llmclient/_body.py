@@ -12,7 +12,6 @@ from llmclient._quietly import quietly
 from llmclient._watch import END, Watch
 from llmclient._watchdog import WATCHDOG
 
-
 # A read is cut short only when the socket's own timeout would come more than a tenth later: that takes time itself.
 SOON: Final = 0.9
 

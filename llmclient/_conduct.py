@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import anthropic
 import httpx2
@@ -36,7 +37,8 @@ from llmclient._ids import MINTER
 from llmclient._keys import Key
 from llmclient._later import LATER
 from llmclient._outcomes import Failed, Succeeded
-from llmclient._policy import Policy, Retry
+from llmclient._policy import Capture, Policy, Retry
+from llmclient._privacy._sampling import place
 from llmclient._quietly import quietly
 from llmclient._recording import Recording, failure_of, params_of
 from llmclient._run import Run
@@ -334,12 +336,18 @@ class Conduct:
         settings = _config.current()
 
         def tell(call: Call) -> None:
-            call.capture = self.policy.privacy.capture or settings.capture
+            call.capture = self._capture(call.id, settings.capture)
             for handle in self._scope.handles:
                 handle.add(call)
             settings.emit(call)
 
         _batch_items.follow(self.request.url, response, tell, self.labels, self.engine.body_class)
+
+    def _capture(self, call_id: UUID, configured: Capture) -> Capture:
+        """What of the content may leave the process; a sample is drawn by the call's id."""
+        privacy = self.policy.privacy
+        kept = privacy.sample >= 1 or place(call_id) < privacy.sample
+        return (privacy.capture or configured) if kept else "off"
 
     # --- the beginning --------------------------------------------------------------------------------------------
 
@@ -375,8 +383,8 @@ class Conduct:
             model_requested=self.model,
             params=params_of(self.body),
             trace=_trace.current_ids(),
-            capture=self.policy.privacy.capture or settings.capture,
         )
+        call.capture = self._capture(call.id, settings.capture)
         for handle in self._scope.handles:
             handle.add(call)
         clock = time.monotonic if pin is None else pin.clock

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +16,11 @@ from llmclient._answer import Answer
 from llmclient._buffer import Buffer
 from llmclient._call import Call
 from llmclient._delivery import Delivery
+from llmclient._event import Names
 from llmclient._ids import MINTER
 from llmclient._policy import Capture
+from llmclient._privacy._pseudonyms import Pseudonyms
+from llmclient._privacy._redact import Custom, Redactor
 from llmclient._quietly import quietly, warn
 from llmclient._score import Score
 from llmclient._shipper import EXIT_SECONDS, Shipper
@@ -64,7 +67,7 @@ def configure(
     app: str | None = None,
     release: str | None = None,
     capture: Capture = "redacted",
-    redact: Any = (),
+    redact: Iterable[Custom] = (),
     user_secret: str | None = None,
     spool: str | os.PathLike[str] | None = None,
     redis: str | None = None,
@@ -74,12 +77,17 @@ def configure(
     if capture not in get_args(Capture):
         raise ValueError(f'capture must be "off", "redacted" or "full", not {capture!r}')
     dsn = os.environ.get(DSN_VARIABLE, "") if dsn is None else dsn
-    if redis is not None and find_spec("redis") is None:
-        raise ValueError("sharing through Redis needs the package redis: pip install 'llm-vitals[redis]'")
+    if redis is not None:
+        _check_redis(redis)
     shipper = None
     if dsn:
         endpoint, key = read_dsn(dsn)
-        names = {"app": app and app[: _event.NAME_LENGTH], "release": release and release[: _event.NAME_LENGTH]}
+        names = Names(
+            app and app[: _event.NAME_LENGTH],
+            release and release[: _event.NAME_LENGTH],
+            Redactor(redact),
+            None if user_secret is None else Pseudonyms(user_secret),
+        )
         shipper = Shipper(lambda buffer: _delivery(buffer, endpoint, key, names, Path(spool) if spool else None))
     before, _settings = _settings, Settings(capture, shipper, redis)
     if before is not None and before.shipper is not None:
@@ -98,6 +106,17 @@ def close(timeout: float = EXIT_SECONDS) -> None:
     before, _settings = _settings, Settings()
     if before is not None and before.shipper is not None:
         before.shipper.close(timeout)
+
+
+def _check_redis(url: str) -> None:
+    if find_spec("redis") is None:
+        raise ValueError("sharing through Redis needs the package redis: pip install 'llm-vitals[redis]'")
+    from llmclient._breaker_shared import connect  # noqa: PLC0415  # nobody else pays for it
+
+    try:
+        connect(url).close()  # connects to nothing yet
+    except ValueError as error:
+        raise ValueError(f"redis: {error}") from None
 
 
 def read_dsn(dsn: str) -> tuple[str, str]:
@@ -119,7 +138,7 @@ def read_dsn(dsn: str) -> tuple[str, str]:
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}{PATH}", unquote(parts.username)
 
 
-def _delivery(buffer: Buffer, endpoint: str, key: str, names: Mapping[str, str | None], spool: Path | None) -> Delivery:
+def _delivery(buffer: Buffer, endpoint: str, key: str, names: Names, spool: Path | None) -> Delivery:
     identity = {
         "instance": f"{socket.gethostname()[:HOST_LENGTH]}/{os.getpid()}",
         "boot_id": str(MINTER.mint(time.time_ns() // 1_000_000)),
@@ -129,7 +148,7 @@ def _delivery(buffer: Buffer, endpoint: str, key: str, names: Mapping[str, str |
     def encode(call: Call | Score) -> dict[str, Any]:
         if isinstance(call, Score):
             return call.as_dict()
-        return _event.as_dict(call, app=names["app"], release=names["release"], sdk=_sdk())
+        return _event.as_dict(call, names, sdk=_sdk())
 
     return Delivery(
         buffer,

@@ -77,7 +77,7 @@ def capture() -> Iterator[Captured]:
     afterwards. Not for two threads at once.
     """
     calls = Captured()
-    collecting = Settings("full", Collector(calls))
+    collecting = Settings("full", Collector(calls), None if _config._settings is None else _config._settings.redis)
     before, _config._settings = _config._settings, collecting
     current = _config.current
     _config.current = lambda: collecting
