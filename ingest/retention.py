@@ -1,5 +1,7 @@
 """Dropping what is too old: whole days of calls, and of bodies, which are kept for a shorter time.
 
+A day of calls goes only when they are counted: its totals stay for ever, and are made from all its calls or not at all.
+
 What lies in quarantine may hold prompts, so it goes when a body of the same age would. What a process said about itself
 goes with its last calls.
 
@@ -7,13 +9,15 @@ Names, dictionaries and the list of sealed days stay: old totals and old bodies 
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from ingest.models import ClientInstance, Quarantined
-from ingest.partitions import TABLES, Partition, kept_from, partitions
+from ingest.partitions import TABLES, Partition, kept_from, midnight, partitions
+from ingest.vocabulary import Grain
 
 LOCK_TIMEOUT_MS: Final = 1_000
 # lock_not_available, deadlock_detected: somebody is reading or writing; the next run will find a moment.
@@ -45,10 +49,15 @@ def _expired(table: str, now: datetime) -> list[Partition]:
 
 
 def _drop(partition: Partition) -> bool:
-    """Whether the partition is gone. Another worker may have dropped it first."""
+    """Whether the partition is gone. Another worker may have dropped it first. Its calls are counted before it goes."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            # As dropping does itself; now nobody is adding calls, and every mark can be seen.
+            cursor.execute(f"LOCK TABLE ONLY {connection.ops.quote_name(partition.table)} IN ACCESS EXCLUSIVE MODE")
+            if partition.table == "request_log" and _is_marked(cursor, partition):
+                log.info("%s is not counted yet; it is dropped at the next run", partition.name)
+                return False
             cursor.execute(f"DROP TABLE IF EXISTS {connection.ops.quote_name(partition.name)}")
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) not in _BUSY:
@@ -57,3 +66,13 @@ def _drop(partition: Partition) -> bool:
         return False
     log.info("%s dropped: older than its retention", partition.name)
     return True
+
+
+def _is_marked(cursor: CursorWrapper, partition: Partition) -> bool:
+    """Whether a rollup has yet to be made from the calls of this day."""
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM rollup_dirty WHERE grain <= %s AND bucket >= %s AND bucket < %s)",
+        [Grain.DAY, midnight(partition.day), midnight(partition.day + timedelta(days=1))],
+    )
+    (marked,) = cursor.fetchone()
+    return bool(marked)

@@ -104,8 +104,12 @@ class DimensionKind(IntEnum):
 
 
 class Grain(IntEnum):
-    """The size of a rollup bucket. A mark in `rollup_dirty` names the grain whose bucket is to be recomputed."""
+    """The size of a rollup bucket. A mark in `rollup_dirty` names the grain whose bucket is to be recomputed.
+
+    A month is marked by each day of it that was recomputed.
+    """
 
     MINUTE = 0
     HOUR = 1
     DAY = 2
+    MONTH = 3

@@ -9,13 +9,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from llmclient import _batch
+from llmclient import _batch, _telling
 from llmclient._answer import Answer
 from llmclient._batch import Batch, Encode
 from llmclient._buffer import Buffer
 from llmclient._event import instant
 from llmclient._pace import Pace
-from llmclient._quietly import warn
+from llmclient._quietly import quietly, warn
 from llmclient._spool import Spool
 
 NO_ENTRY_PAUSE: Final = 300.0  # seconds
@@ -72,6 +72,7 @@ class Delivery:
             "emitted": self._buffer.emitted,
             "dropped": self.dropped(),
             "queue_depth": waiting,
+            **(quietly(_telling.report) or {}),
         }
 
     @property

@@ -194,11 +194,11 @@ class Guards:
         with self._lock:
             self._estimates.learn(prompt_type, characters=characters, input=input_, output=output)
 
-    def group(self, model: str | None) -> Group:
+    def group(self, model: str | None, *, fast: bool = False) -> Group:
         """The group a model belongs to."""
         if self._pid != os.getpid():
             self._reset()
-        name = group_of(model or "")
+        name = group_of(model or "", fast=fast)
         found = self.groups.get(name)
         if found is not None:
             return found

@@ -43,7 +43,8 @@ class Tries:
         self._engine = conduct.engine
         self._body = body
         self._model = None if body is None else str(body.get("model"))
-        self._group = conduct.engine.guards.group(self._model or conduct.model)
+        self._fast = (conduct.body if body is None else body).get("speed") == "fast"
+        self._group = conduct.engine.guards.group(self._model or conduct.model, fast=self._fast)
         self._retries = self._group.retries(conduct.retry)
         self._waited = 0.0
         self._sent_at = 0.0
@@ -214,7 +215,7 @@ class Tries:
             conduct.note("ended", None)
             conduct.source("cache")
             return Succeeded(result)
-        headers = quietly(plain, response) or {}
+        headers = quietly(plain, response, fast=self._fast) or {}
         unix_now, now = self._engine.unix_time(), self._engine.clock()
         quietly(self._group.learn, headers, unix_now=unix_now, now=now, sent_at=self._sent_at)
         if turn.shared is not None:

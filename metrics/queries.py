@@ -15,13 +15,14 @@ from typing import Any, Final, NamedTuple
 from metrics.catalog import METRICS, Metric
 from metrics.formulas import ALWAYS, Columns, Sum, Totals, columns_of
 from metrics.gather import Keep, Strip, gather, gather_rest, gather_strips, largest
+from metrics.marks import first_day_lacking
 from metrics.plan import Piece, WindowTooWideError, plan
 from metrics.readings import Breakdown, Comparison, Part, Reading, Series, Value
 from metrics.selection import Key, Question, labels, overflow, resolve
 from metrics.slices import Dimension, Slice
 from metrics.units import ENOUGH_EVENTS
 from metrics.watermark import complete_to, of_pieces
-from metrics.windows import Window, seconds_of
+from metrics.windows import FOREVER, Window, seconds_of
 
 __all__ = ["WindowTooWideError", "breakdown", "compare", "complete_to", "series", "several_series", "value", "values"]
 
@@ -185,6 +186,7 @@ def _question(
     filters = resolve(slice_)
     if filters is None:
         return None
+    by_user = by == "user_id" or "user_id" in filters
     return Question(
         slice_.project_id,
         filters,
@@ -194,6 +196,7 @@ def _question(
         histograms=frozenset(metric.formula.histogram for metric in asked if metric.formula.histogram),
         step=step,
         by=by,
+        months_until=(first_day_lacking(slice_.project_id, window) if by_user else None) or FOREVER,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from string import Template
 from typing import Final
 
+from ingest.vocabulary import Grain
 from metrics.facets import CUBE_DIMENSIONS, FACETS
 from metrics.facts import FACTS, HISTOGRAMS, USER_FACTS, Fact, money
 from metrics.ranks import cumulated, percentile
@@ -202,12 +203,18 @@ SELECT (date_bin('1 day', started_at, 'epoch') AT TIME ZONE 'UTC')::date AS day,
 
 
 def user_month() -> str:
-    """From the days of one month of a project to the month. Cheaper than finding out which of its users changed."""
+    """From the days of one month of a project to the month. Cheaper than finding out which of its users changed.
+
+    A day that has a mark for its month is left out: it is open, and counted when it is over and the mark is read.
+    """
     return f"""
 INSERT INTO user_month (bucket, environment_id, user_id, project_id, {_USER_COLUMNS})
 SELECT %(month)s, environment_id, user_id, %(project)s, {_USER_MERGED}
   FROM user_day
  WHERE project_id = %(project)s AND bucket >= %(month)s AND bucket < %(month)s + interval '1 month'
+   AND bucket NOT IN (SELECT (bucket AT TIME ZONE 'UTC')::date
+                        FROM rollup_dirty
+                       WHERE grain = {Grain.MONTH:d} AND project_id = %(project)s)
  GROUP BY environment_id, user_id"""
 
 

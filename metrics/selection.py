@@ -8,7 +8,7 @@ from typing import Final
 from ingest.dimensions import ABSENT, OTHER_NAME, find, names
 from ingest.vocabulary import DimensionKind, ErrorCategory
 from metrics.slices import NONE, OTHER, Dimension, Slice
-from metrics.windows import Window
+from metrics.windows import FOREVER, Window
 
 # What a row is told apart by: an id of `dim`, an error category, a user's own id. None: all keys not named.
 Key = int | str | None
@@ -36,6 +36,8 @@ class Question:
     histograms: frozenset[str]
     step: timedelta | None = None
     by: Dimension | None = None
+    months_until: datetime = FOREVER
+    """The first day that may be missing in its month; months from there on are read by the day."""
 
     @property
     def dimensions(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from typing import Final, Self
 from ingest.vocabulary import Grain
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
 SPANS: Final = {Grain.MINUTE: timedelta(minutes=1), Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1)}
 

@@ -13,6 +13,7 @@ from ingest.models import BodyDictionary, ClientInstance, Dimension, Quarantined
 from ingest.retention import drop_expired
 from tests import factories
 from tests.factories import NOW
+from tests.metrics.world import settle
 
 pytestmark = pytest.mark.storage
 
@@ -64,6 +65,7 @@ def test_calls_go_with_their_day_and_names_dictionaries_and_seals_stay() -> None
     SealedDay.objects.create(day=then.date(), sealed_at=then)
     BodyDictionary.objects.create(project=project, trained_at=then, dictionary=b"any")
     assert RequestLog.objects.filter(project=project).count() == 1
+    settle()
     drop_expired(now=NOW + DAY)
     assert RequestLog.objects.filter(project=project).count() == 0
     assert Dimension.objects.filter(project=project, name="long ago").exists()

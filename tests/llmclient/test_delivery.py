@@ -46,7 +46,7 @@ def delivery(
     made = Delivery(
         buffer,
         server,
-        lambda call: _event.as_dict(call, app=None, release=None, sdk=None),
+        lambda call: _event.as_dict(call, _event.Names(), sdk=None),
         {"instance": "host/1", "boot_id": "b", "sdk": "llmclient/0"},
         spool=Spool(spool) if spool else None,
         unix_time=lambda: UNIX,
@@ -58,7 +58,7 @@ def delivery(
 
 
 def put(buffer: Buffer, count: int = 1, **fields: Any) -> list[str]:
-    calls = [Call(uuid.uuid4(), 0, "messages", outcome="ok", duration=0.0, **fields) for _ in range(count)]
+    calls = [Call(uuid.uuid4(), 0, "messages", outcome="ok", duration=0.0, capture="full", **fields) for _ in range(count)]
     for call in calls:
         buffer.put(call)
     return [str(call.id) for call in calls]
