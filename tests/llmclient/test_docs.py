@@ -94,9 +94,10 @@ class Printed:
 
 
 @pytest.fixture
-def places(backend: Backend, tmp_path: Path, redis_url: str) -> Mapping[str, str]:
-    """What the addresses on the pages are in a test."""
-    return {ADDRESS: backend.dsn, DIRECTORY: str(tmp_path), REDIS: redis_url}
+def places(page: Path, backend: Backend, tmp_path: Path, request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """What the addresses on a page are in a test."""
+    found = {ADDRESS: backend.dsn, DIRECTORY: str(tmp_path)}
+    return {**found, REDIS: request.getfixturevalue("redis_url")} if REDIS in TEXTS[page] else found
 
 
 @each_page
@@ -160,7 +161,7 @@ def test_every_table_of_defaults_is_that_of_the_code(rules: Any) -> None:
     for rows in found:
         told: dict[str, str | None] = {}
         for name, default, *_ in rows:
-            told.update(zip(code_in(name), code_in(default) or [None], strict=True))
+            told.update(zip(code_in(name), code_in(default), strict=True) if default else {code_in(name)[0]: None})
         assert told == wanted
     assert any(rules.__name__ == name for table in tables_of(page_named("policy")) for name in code_in(table[0][0]))
 
@@ -177,7 +178,7 @@ def test_every_category_is_described_with_what_becomes_of_it() -> None:
 
 
 def test_which_fallback_is_for_what_is_told_as_it_is() -> None:
-    chain = {
+    chain: dict[str, fallback.Fallback] = {
         "Cached": fallback.Cached(max_stale="1d"),
         "Model": fallback.Model("claude-haiku-5-5"),
         "Rule": fallback.Rule(lambda asked: None),
@@ -197,7 +198,15 @@ def test_which_fallback_is_for_what_is_told_as_it_is() -> None:
 def test_every_public_name_is_described_on_the_entry_page() -> None:
     described = {re.split(r"\W", code)[0] for row in public_rows() for code in code_in(row[0])}
     assert set(llmclient.__all__) <= described
-    assert all(hasattr(llmclient, name) or importlib.import_module(f"llmclient.{name}") for name in described)
+    for name in described:
+        thing(f"llmclient.{name}")
+
+
+def thing(dotted: str) -> Any:
+    """What a dotted name stands for; AttributeError or ImportError when it stands for nothing."""
+    module, _, name = dotted.rpartition(".")
+    found = importlib.import_module(module)
+    return getattr(found, name) if hasattr(found, name) else importlib.import_module(dotted)
 
 
 def public_rows() -> list[list[str]]:
@@ -249,11 +258,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @each_page
-def test_every_module_named_can_be_imported(page: Path) -> None:
+def test_everything_named_with_its_module_is_there(page: Path) -> None:
     for dotted in set(re.findall(r"\bllmclient(?:\.\w+)+", TEXTS[page])):
-        module, _, name = dotted.rpartition(".")
-        found: Any = importlib.import_module(module)
-        assert hasattr(found, name) or importlib.import_module(dotted), dotted
+        thing(dotted)
 
 
 def test_every_page_is_short_and_reached_from_the_entry() -> None:
