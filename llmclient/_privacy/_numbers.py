@@ -43,9 +43,9 @@ CARD_RANGES: Final = (
 )
 _LENGTHS_BY_PREFIX: Final = {prefix: lengths for prefixes, lengths in CARD_RANGES for prefix in prefixes.split()}
 _DOUBLED: Final = {digit: sum(divmod(2 * int(digit), 10)) for digit in "0123456789"}
-_IBANS: Final = {
-    country: re.compile(rf"(?:[0-9A-Za-z][ \-.+]?){{{length - 1}}}[0-9A-Za-z](?![0-9A-Za-z])")
-    for country, length in IBAN_LENGTHS.items()
+_IBAN_OF_LENGTH: Final = {
+    length: re.compile(rf"(?:[0-9A-Za-z][ \-.+]?){{{length - 1}}}[0-9A-Za-z](?![0-9A-Za-z])")
+    for length in set(IBAN_LENGTHS.values())
 }
 _SSN_LABEL: Final = re.compile(r"(?i:ssn|social.?security.{0,12}|soc\.? ?sec\.?.{0,8})[\s:=#(\"'-]{0,4}\Z")
 LABEL_LENGTH: Final = 40
@@ -66,8 +66,8 @@ def luhn(digits: str) -> bool:
 def iban(match: re.Match[str]) -> Found:
     """An account number: as long as its country says, and 1 modulo 97. The match is its two check digits."""
     start = match.start() - 2
-    shape = _IBANS.get(match.string[start : start + 2].upper())
-    whole = shape.match(match.string, start) if shape else None
+    length = IBAN_LENGTHS.get(match.string[start : start + 2].upper())
+    whole = _IBAN_OF_LENGTH[length].match(match.string, start) if length else None
     if whole is None:
         return None
     written = re.sub(r"[^0-9A-Za-z]", "", whole[0])

@@ -183,10 +183,8 @@ def report(tally: Tally) -> Iterator[str]:
     yield "\n| lookalike | texts | marked by mistake |\n|---|---:|---:|"
     for family in FAMILIES:
         yield f"| {family} | {tally.clean[family]:,} | {tally.marked[family]} |"
-    yield (
-        f"\nRecall {share(*recall(tally))} of {recall(tally)[1]:,} labels, "
-        f"precision {share(*precision(tally))} of {precision(tally)[1]:,} marks."
-    )
+    (found, labels), (right, marks) = recall(tally), precision(tally)
+    yield f"\nRecall {found / labels:.2%} of {labels:,} labels, precision {right / marks:.2%} of {marks:,} marks."
 
 
 def recall(tally: Tally) -> tuple[int, int]:
