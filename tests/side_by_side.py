@@ -22,7 +22,7 @@ def command(*selection: str) -> list[str]:
 def main() -> int:
     """The exit status: that of the half that failed, the server's first."""
     with tempfile.TemporaryFile() as written:
-        environment = {**os.environ, "COVERAGE_FILE": ".coverage.client"}
+        environment = {**os.environ, "COVERAGE_FILE": ".coverage.client", "TEST_REDIS_DB": "8"}
         client = subprocess.Popen(command(CLIENT), env=environment, stdout=written, stderr=subprocess.STDOUT)
         try:
             server = subprocess.run(command("tests", f"--ignore={CLIENT}"), check=False).returncode
