@@ -20,10 +20,11 @@ import pytest
 
 import llmclient
 import llmclient.testing
-from llmclient import cache, fallback
+from llmclient import _payment, cache, fallback
 from llmclient._breaker import COOLDOWNS, FAILURES
 from llmclient._call import OUTCOMES, SOURCES
 from llmclient._errors import CATEGORIES
+from llmclient._ledger import Ledger
 from llmclient._retries import RETRYABLE
 from llmclient.testing import FakeAnthropic, reply
 from llmclient.testing._answers import Answer
@@ -105,6 +106,8 @@ def test_every_example_runs_and_prints_what_the_page_says(
     page: Path, places: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.in_memory().clear()
+    monkeypatch.setattr(_payment, "_IN_MEMORY", Ledger())
+    _payment.budgeting_of.cache_clear()
     printed = Printed()
     names: dict[str, Any] = {"print": printed, "__name__": page.stem}
     examples = list(examples_of(page))
