@@ -220,7 +220,10 @@ class ClientInstance(models.Model):
     last_seen_at = models.DateTimeField()
     emitted = models.BigIntegerField(default=0, help_text="Events the process has made since its start.")
     dropped = models.JSONField(default=dict, help_text="Events it gave up, by reason, since its start.")
-    guards = models.JSONField(default=dict, help_text="Breaker and limiter of each group of models, as last told.")
+    # The database knows the default, too: a process of the version before goes on while this one is brought in.
+    guards = models.JSONField(
+        default=dict, db_default={}, help_text="Breaker and limiter of each group of models, as last told."
+    )
 
     class Meta:
         db_table = "client_instance"

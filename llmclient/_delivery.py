@@ -72,7 +72,6 @@ class Delivery:
             "emitted": self._buffer.emitted,
             "dropped": self.dropped(),
             "queue_depth": waiting,
-            **(quietly(_telling.report) or {}),
         }
 
     @property
@@ -97,7 +96,8 @@ class Delivery:
         if not self.in_hand and not self._load(now, urgent=urgent):
             return False
         batch = self.in_hand[0]
-        answer = self._post(batch.body(self.header(), instant(int(self._unix_time() * 1000))))
+        header = self.header() | (quietly(_telling.report) or {})  # of now: not for batches that wait on disk
+        answer = self._post(batch.body(header, instant(int(self._unix_time() * 1000))))
         self._next_heartbeat = now + self._pace.heartbeat
         return self._read(answer, now) or self._spill()
 

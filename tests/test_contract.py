@@ -13,7 +13,9 @@ import msgspec
 import llmclient
 from ingest import guards, wire
 from ingest.vocabulary import BreakerState, ErrorCategory, Outcome, Source, StopReason
+from llmclient._score import score_of
 from llmclient.testing import Answer, FakeAnthropic, fail, reply
+from tests import factories
 from tests.llmclient.backend import Backend
 
 DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "events.md").read_text()
@@ -79,6 +81,39 @@ def test_the_states_of_a_breaker_are_those_of_the_document() -> None:
 def test_the_stop_reasons_are_those_of_the_sdk() -> None:
     known = set(get_args(anthropic.types.StopReason))
     assert known == {word.name.lower() for word in StopReason} - {"other"}
+
+
+def test_a_score_the_client_tells_is_one_the_server_keeps() -> None:
+    call_id = factories.call_id(datetime.now(UTC))
+    scores = (score_of(call_id, "liked", 1, "c" * 600), score_of(str(call_id), "tone", "friendly"))
+    told = [score.as_dict() for score in scores]
+    assert {key for score in told for key in score} == fields_of(wire.Score)
+    found, rejected = wire.read_scores(told, now=datetime.now(UTC))
+    assert rejected == []
+    assert [(score.call_id, score.name, score.value, score.label) for score in found] == [
+        (call_id, "liked", 1.0, None),
+        (call_id, "tone", None, "friendly"),
+    ]
+
+
+def test_an_event_with_every_field_of_the_document_is_read_whole() -> None:
+    event = factories.event(
+        queue_ms=15,
+        fallback_from="overloaded",
+        attempts=[{"n": 1, "status": 200, "key_alias": "blue", "model": "claude-haiku-4-5"}],
+        budget={"key": "team-a", "unit": "nanousd", "spent": 1, "limit": 2},
+        quality={"valid": None, "repairs": 1},
+        hashes={"input": "a" * 64, "output": "0" * 64},
+    )
+    envelope = wire.decode(msgspec.json.encode({"events": [event]}))
+    [read] = envelope.events
+    assert envelope.rejected == []
+    assert (read.budget, read.quality) == (wire.Budget("team-a", "nanousd", 1, 2), wire.Quality(None, 1))
+    assert read.hashes == wire.Hashes("a" * 64, "0" * 64)
+    assert (read.attempts[0].key_alias, read.attempts[0].model) == ("blue", "claude-haiku-4-5")
+    # Told as it was read: an event that is put aside keeps all of it.
+    [again] = wire.decode(b'{"events": [' + wire.encode(read) + b"]}").events
+    assert wire.canonical(again) == wire.canonical(read)
 
 
 def test_what_the_client_emits_is_what_the_server_reads() -> None:

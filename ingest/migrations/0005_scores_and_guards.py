@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             model_name="clientinstance",
             name="guards",
             field=models.JSONField(
-                default=dict, help_text="Breaker and limiter of each group of models, as last told."
+                db_default={}, default=dict, help_text="Breaker and limiter of each group of models, as last told."
             ),
         ),
         migrations.CreateModel(

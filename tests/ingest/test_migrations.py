@@ -18,6 +18,18 @@ def rows(sql: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def test_a_process_of_the_version_before_goes_on_writing() -> None:
+    owner = factories.project()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO client_instance"
+            " (project_id, instance, boot_id, sdk, first_seen_at, last_seen_at, emitted, dropped)"
+            " VALUES (%s, 'web', gen_random_uuid(), '', now(), now(), 0, '{}')",
+            [owner.pk],
+        )
+    assert rows("SELECT guards::text, hashes FROM client_instance LEFT JOIN request_log ON false") == [("{}", None)]
+
+
 def test_the_columns_of_quality_and_hashes_come_without_rewriting_a_day() -> None:
     owner = factories.project()
     factories.stored(owner)

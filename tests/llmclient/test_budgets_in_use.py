@@ -16,7 +16,7 @@ from llmclient import Budget, _payment
 from llmclient._later import LATER
 from llmclient._ledger import Ledger
 from llmclient.fallback import Model, Notice
-from llmclient.testing import FakeAnthropic, Request, broken, capture, fail, reply, slow
+from llmclient.testing import Answer, FakeAnthropic, Request, broken, capture, fail, reply, slow
 from tests.llmclient.asking import WAYS, Ask
 from tests.llmclient.conftest import QUICK, async_client_of, client_of
 
@@ -120,7 +120,11 @@ def test_a_budget_that_only_tells_lets_the_call_through(
 def test_whichever_way_a_call_ends_nothing_stays_held(end: str, ask: dict[str, Any]) -> None:
     """A purse of 1,100 tokens: what one call holds while it is under way (50 out at most, its few in)."""
     policy = with_budgets(Budget(per="app", tokens=1_100))
-    scripts = {"error": fail(500), "broken": broken("reset", after=1), "cancelled": slow(5)}
+    scripts: dict[str, Answer] = {
+        "error": fail(500),
+        "broken": broken("reset", after=1),
+        "cancelled": slow(5),
+    }
     with FakeAnthropic(lambda _: scripts.get(end, reply("x" * 40, deltas=40, usage=USED))) as fake:
         finish(end, fake, ask, policy)
         ledger = _payment._IN_MEMORY

@@ -92,9 +92,13 @@ def test_the_chain_goes_on_until_somebody_answers(way: Ask, ask: dict[str, Any])
 
 @way
 def test_a_chain_that_is_used_up_is_an_error_with_its_cause(way: Ask, ask: dict[str, Any]) -> None:
-    with FakeAnthropic(lambda _: fail(500)) as fake, capture() as calls:
-        with pytest.raises(llmclient.FallbackExhausted) as caught:
-            way(fake, ask, with_chain(Model("claude-haiku-5-5"), Rule(lambda _: None)))
+    policy = with_chain(Model("claude-haiku-5-5"), Rule(lambda _: None))
+    with (
+        FakeAnthropic(lambda _: fail(500)) as fake,
+        capture() as calls,
+        pytest.raises(llmclient.FallbackExhausted) as caught,
+    ):
+        way(fake, ask, policy)
     assert isinstance(caught.value.__cause__, anthropic.InternalServerError)
     assert caught.value.call is calls.only
     assert calls.only.error is not None
@@ -215,9 +219,9 @@ def test_an_answer_is_masked_before_it_is_seen(way: Ask, ask: dict[str, Any]) ->
 @way
 def test_an_answer_that_is_held_back_is_paid_for(way: Ask, ask: dict[str, Any]) -> None:
     policy = replace(ONCE, filters=[Reject(re.compile("secret"), "names a secret")])
-    with FakeAnthropic([reply("the secret is out", output_tokens=5)]) as fake, capture() as calls:
-        with pytest.raises(llmclient.OutputFiltered) as caught:
-            way(fake, ask, policy)
+    script = [reply("the secret is out", output_tokens=5)]
+    with FakeAnthropic(script) as fake, capture() as calls, pytest.raises(llmclient.OutputFiltered) as caught:
+        way(fake, ask, policy)
     assert caught.value.reason == "names a secret"
     assert (calls.only.outcome, calls.only.error and calls.only.error.category) == ("rejected", "output_filtered")
     assert calls.only.usage is not None

@@ -54,7 +54,7 @@ def test_an_alarm_of_a_loop_that_is_closed_is_nobodys() -> None:
 def test_calls_are_made_under_trio(ask: dict[str, Any]) -> None:
     async def run(fake: FakeAnthropic) -> list[str]:
         llm = async_client_of(fake)
-        said = [(await llm.messages.create(**ask)).content[0].text]  # type: ignore[union-attr]
+        said = [(await llm.messages.create(**ask)).content[0].text]
         async with llm.messages.stream(**ask) as stream:
             said.append(await stream.get_final_text())
         with pytest.raises(llmclient.DeadlineExceeded), llmclient.deadline(0.1):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from tests.llmclient.backend import wait_until
 
 
 def test_things_are_done_in_order() -> None:
-    later, done = Later(), []
+    later = Later()
+    done: list[Any] = []
     for number in range(100):
         later.do(done.append, number)
     later.close(10)
@@ -31,7 +33,8 @@ def test_what_is_too_much_is_dropped_and_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(_later, "MOST_WAITING", 3)
-    later, hold, done = Later(), threading.Event(), []
+    later, hold = Later(), threading.Event()
+    done: list[Any] = []
     later.do(hold.wait, 10)
     wait_until(lambda: later._thread is not None)
     for number in range(6):
@@ -45,7 +48,8 @@ def test_what_is_too_much_is_dropped_and_told(
 
 def test_its_thread_ends_when_there_is_nothing_to_do_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_later, "IDLE_SECONDS", 0.01)
-    later, done = Later(), []
+    later = Later()
+    done: list[Any] = []
     later.do(done.append, 1)
     wait_until(lambda: later._thread is not None and not later._thread.is_alive())
     later.do(done.append, 2)
@@ -53,7 +57,8 @@ def test_its_thread_ends_when_there_is_nothing_to_do_and_comes_back(monkeypatch:
 
 
 def test_what_waits_at_a_fork_is_the_parents() -> None:
-    later, hold, done = Later(), threading.Event(), []
+    later, hold = Later(), threading.Event()
+    done: list[Any] = []
     later.do(hold.wait, 10)
     later.do(done.append, "parent")
     child = os.fork()

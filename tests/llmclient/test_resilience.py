@@ -258,7 +258,7 @@ def test_a_probe_closes_it_again(way: Ask, ask: dict[str, Any]) -> None:
         for _ in range(5):
             with pytest.raises(anthropic.InternalServerError):
                 way(fake, ask, policy)
-        said = []
+        said: list[str] = []
         while len(said) < 2:
             try:
                 said.append(way(fake, ask, policy))

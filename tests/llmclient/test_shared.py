@@ -57,10 +57,14 @@ def test_a_limit_used_up_there_is_used_up_here(way: Ask, redis_url: str, ask: di
     llmclient.configure(redis=redis_url)
     policy = replace(QUICK, limits=Rules(max_wait=0.5), retry=replace(QUICK.retry, attempts=1))
     with FakeAnthropic(lambda _: reply("ok"), limits=Limits(requests=10)) as fake, capture() as calls:
-        with pytest.raises(llmclient.LocalRateLimited):
+
+        def use_up() -> None:
             for _ in range(10):
                 way(fake, ask, policy)
                 LATER.close(10)
+
+        with pytest.raises(llmclient.LocalRateLimited):
+            use_up()
         made = len(fake.requests)
         assert 1 < made < 10  # a burst leaves room for what the headers may not have counted yet
         assert another_process(redis_url, fake) == "LocalRateLimited"
