@@ -28,7 +28,7 @@ up: $(VENV)/.server node_modules/.ready
 # The storage tests run twice: on the embedded PostgreSQL and, where one is at hand, on the system's.
 test: $(VENV)/.dev node_modules/.ready lint
 	$(PY) tests/browser.py
-	$(PY) -m pytest --cov --cov-report=term -m "not long"
+	$(PY) -m tests.side_by_side --cov --cov-report= -m "not long"
 	@url=$$($(PY) tests/system_postgres.py) && if [ -n "$$url" ]; then \
 		echo "Storage and migrations once more, on the system's PostgreSQL" && \
 		DATABASE_URL=$$url $(PY) -m pytest -m "storage and not long"; fi

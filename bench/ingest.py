@@ -29,7 +29,9 @@ from django.utils import timezone
 
 from bench import scratch
 from ingest import batch, partitions, pricebook, rows, wire
-from ingest.charge import charge
+from ingest.charge import Charge, charge
+from ingest.events import Event
+from ingest.names import Names
 from projects import keys
 from projects.models import Project
 from tests import factories
@@ -169,18 +171,23 @@ def raw_copy(bodies: list[bytes]) -> Callable[[], None]:
     book, origin = pricebook.current(now), bench_origin()
     batches = []
     for body in bodies:
-        events = [event for _, event in wire.decode(body).events]
-        names = batch.intern(events, origin)
+        events = list(wire.decode(body).events)
+        names = Names(origin.project_id, origin.environment)
+        names.intern(events)
         batches.append([(event, charge(event, book, event.started_at), names) for event in events])
 
     def encoded() -> Iterator[list[bytes]]:
         for calls in batches:
-            yield [
-                rows.encode(event, cost, names, received_us=rows.micros(now), infra_nanousd=0, has_body=False)
-                for event, cost, names in calls
-            ]
+            yield [row(*call, received_us=rows.micros(now)) for call in calls]
 
     return lambda: copy_all(encoded())
+
+
+def row(event: Event, cost: Charge, names: Names, *, received_us: int) -> bytes:
+    packed = names.packed(event)
+    assert packed is not None
+    digest = rows.digest_of(event)
+    return rows.encode(event, digest, cost, packed, received_us=received_us, infra_nanousd=0, has_body=False)
 
 
 def copy_all(batches: Iterator[list[bytes]]) -> None:
@@ -194,8 +201,7 @@ def copy_all(batches: Iterator[list[bytes]]) -> None:
 
 
 def prepared(body: bytes) -> batch.Batch:
-    events = [event for _, event in wire.decode(body).events]
-    return batch.prepare(events, origin=bench_origin(), now=timezone.now())
+    return batch.prepare(wire.decode(body).events, origin=bench_origin(), now=timezone.now())
 
 
 def bench_origin() -> batch.Origin:

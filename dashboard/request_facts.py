@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from dashboard.search import Call
@@ -31,6 +32,17 @@ _FLAG_WORDS: Final = {
     Flag.US_ONLY: "US only",
     Flag.PRIORITY: "priority tier: paid for by a commitment",
 }
+
+
+_INSTEAD: Final = {
+    Source.CACHE: "; an earlier answer was given again.",
+    Source.STALE_CACHE: "; an earlier answer was given again, past its time.",
+    Source.RULE: "; a rule of the application answered instead.",
+    Source.DEFERRED: "; the call was put off until later.",
+    Source.NOTICE: "; a notice was given instead of an answer.",
+}
+# Of a budget; from here on it is shown in yellow.
+_NEARLY: Final = Fraction(4, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,16 @@ class Bar:
     words: str
     request_id: str
     model: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was left of a budget of the client after the call; `share` in whole percent, at most 100."""
+
+    words: str
+    share: int
+    tone: str
 
 
 def facts(call: Call) -> list[tuple[str, str]]:
@@ -79,10 +101,8 @@ def facts(call: Call) -> list[tuple[str, str]]:
     found = [
         ("Took", units.duration(row.duration_ms)),
         ("First token after", "" if row.ttft_ms is None else units.duration(row.ttft_ms)),
-        ("Waited in the queue", "" if row.queue_ms is None else units.duration(row.queue_ms)),
         ("Stopped because of", stop.replace("_", " ")),
         ("Answered by", "" if source is Source.API else source.name.lower().replace("_", " ")),
-        ("Instead of", str(detail.get("fallback_from", "")).replace("_", " ")),
         ("HTTP status", "" if row.http_status is None else str(row.http_status)),
         ("Application", " ".join(str(detail[key]) for key in ("app", "release") if key in detail)),
         ("SDK", str(detail.get("sdk", ""))),
@@ -108,6 +128,39 @@ def limits(call: Call) -> list[tuple[str, int, int]]:
     return [(label, left, limit) for label, left, limit in known if left is not None and limit is not None]
 
 
+def hidden(call: Call) -> str:
+    """Return what the fallback spared the caller, in a sentence; nothing when there was none."""
+    category = str((call.row.detail or {}).get("fallback_from", "")).replace("_", " ")
+    if category == "":
+        return ""
+    source = Source(call.row.source)
+    if source is Source.MODEL_FALLBACK:
+        asked = call.requested_model or "The model asked for"
+        return f"{asked} could not answer ({category}), {call.model or 'another model'} did instead."
+    return f"Claude could not answer ({category}){_INSTEAD.get(source, '; the caller was spared the failure.')}"
+
+
+def budget(call: Call) -> Spent | None:
+    """Return the client's budget nearest to its end, as it was after the call."""
+    told = (call.row.detail or {}).get("budget")
+    if told is None:
+        return None
+    key, spent, limit = told["key"], told["spent"], told["limit"]
+    write = units.money if told["unit"] == "nanousd" else units.tokens
+    unit = "" if told["unit"] == "nanousd" else " tokens"
+    ratio = Fraction(spent, limit) if limit > 0 else Fraction(1)
+    tone = "bad" if ratio >= 1 else "warn" if ratio >= _NEARLY else "good"
+    words = f"{key}: {write(spent)} of {write(limit)}{unit} spent, {units.ratio(ratio)}"
+    return Spent(words, min(int(ratio * 100), 100), tone)
+
+
+def hashes(call: Call) -> list[tuple[str, str]]:
+    """Return the kept halves of the digests of request and response, in hexadecimal."""
+    kept = bytes(call.row.hashes or b"")
+    halves = (("Hash of the request", kept[:16]), ("Hash of the response", kept[16:]))
+    return [(label, half.hex()) for label, half in halves if any(half)]
+
+
 def parameters(call: Call) -> list[tuple[str, str]]:
     """Return parameters and tags of the call, as written by the client."""
     detail = call.row.detail or {}
@@ -126,6 +179,7 @@ def attempts(call: Call) -> list[Bar]:
     row = call.row
     listed = (row.detail or {}).get("attempts") or [
         {"n": 1, "start_ms": row.queue_ms or 0, "duration_ms": row.duration_ms - (row.queue_ms or 0)}
+        | {"key_alias": (row.detail or {}).get("key_alias")}
         | {"status": row.http_status, "category": call.error or None, "request_id": row.request_id}
     ]
     whole = max(row.duration_ms, 1)
@@ -146,6 +200,7 @@ def attempts(call: Call) -> list[Bar]:
                 words=_outcome(attempt, category),
                 request_id=attempt.get("request_id") or "",
                 model=attempt.get("model") or "",
+                key=attempt.get("key_alias") or "",
             )
         )
     return bars

@@ -106,6 +106,10 @@ class Call:
         return self.names.of(DimensionKind.MODEL, self.row.model_id or self.row.requested_model_id)
 
     @property
+    def requested_model(self) -> str:
+        return self.names.of(DimensionKind.MODEL, self.row.requested_model_id)
+
+    @property
     def environment(self) -> str:
         return self.names.of(DimensionKind.ENVIRONMENT, self.row.environment_id)
 

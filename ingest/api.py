@@ -1,4 +1,4 @@
-"""`POST /api/v1/events`: the door. Every answer it can give is in docs/events.md."""
+"""`POST /api/v1/events` and `/api/v1/scores`: the doors. Every answer they can give is in docs/events.md."""
 
 import logging
 import secrets
@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from ingest import inflate, wire
 from ingest.auth import IngestKeyAuthentication, MayWrite, Writer
-from ingest.store import Receipt, sqlstate_of, store
+from ingest.store import Origin, sqlstate_of, store
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ POLICY_VERSION: Final = 0
 """No policy has been published yet; clients compare it with the one they hold."""
 
 
-class EventsView(APIView):
-    """Stores a batch of events and answers only when it is durable."""
+class Door(APIView):
+    """Takes what the holder of an ingest key sends, and answers only when it is durable."""
 
     authentication_classes = [IngestKeyAuthentication]
     permission_classes = [MayWrite]
@@ -33,10 +33,17 @@ class EventsView(APIView):
     def post(self, request: Request) -> Response:
         writer = request.user
         assert isinstance(writer, Writer)
-        batch = _decoded(_body_of(request))
-        events = [event for _, event in batch.events]
-        receipt = store(events, origin=writer.origin, now=timezone.now(), client=batch.client)
-        return Response(_answer(receipt, batch.rejected))
+        body = _body_of(request)
+        try:
+            return Response(self.take(body, writer.origin) | {"policy_version": POLICY_VERSION})
+        except wire.TooManyEventsError as error:
+            raise Refused(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, error.field, str(error)) from error
+        except wire.EnvelopeError as error:
+            raise Refused(status.HTTP_400_BAD_REQUEST, error.field, str(error)) from error
+
+    def take(self, body: bytes, origin: Origin) -> dict[str, Any]:
+        """Stores what is in the body; returns what became of it."""
+        raise NotImplementedError
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, django.db.Error):
@@ -51,6 +58,29 @@ class EventsView(APIView):
         elif isinstance(exc, APIException):
             response.data = {"error": str(exc.detail)}
         return response
+
+
+class EventsView(Door):
+    """A batch of events, what their process says about itself, and scores."""
+
+    def take(self, body: bytes, origin: Origin) -> dict[str, Any]:
+        now = timezone.now()
+        batch = wire.decode(body)
+        scored, bad_scores = wire.read_scores(batch.scores, now=now)
+        # Events are decoded while they are stored, but nothing is written before all were.
+        receipt = store(batch.events, origin=origin, now=now, client=batch.client, scored=scored)
+        counted = {"scores_accepted": len(scored)} if batch.scores else {}
+        return {**receipt._asdict(), **counted, "rejected": _listed([*batch.rejected, *bad_scores])}
+
+
+class ScoresView(Door):
+    """Scores of calls, by themselves."""
+
+    def take(self, body: bytes, origin: Origin) -> dict[str, Any]:
+        now = timezone.now()
+        scored, rejected = wire.read_scores(wire.decode_scores(body), now=now)
+        store((), origin=origin, now=now, scored=scored)
+        return {"scores_accepted": len(scored), "rejected": _listed(rejected)}
 
 
 class Refused(APIException):
@@ -87,21 +117,8 @@ def _body_of(request: Request) -> bytes:
         raise Refused(status.HTTP_400_BAD_REQUEST, "Content-Encoding", str(error)) from error
 
 
-def _decoded(body: bytes) -> wire.Envelope:
-    try:
-        return wire.decode(body)
-    except wire.TooManyEventsError as error:
-        raise Refused(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, error.field, str(error)) from error
-    except wire.EnvelopeError as error:
-        raise Refused(status.HTTP_400_BAD_REQUEST, error.field, str(error)) from error
-
-
-def _answer(receipt: Receipt, rejected: list[wire.Rejection]) -> dict[str, Any]:
-    return {
-        **receipt._asdict(),
-        "rejected": [msgspec.structs.asdict(rejection) for rejection in rejected],
-        "policy_version": POLICY_VERSION,
-    }
+def _listed(rejected: list[wire.Rejection]) -> list[dict[str, Any]]:
+    return [msgspec.structs.asdict(rejection) for rejection in rejected]
 
 
 def _unavailable(error: django.db.Error) -> Response:
@@ -109,13 +126,11 @@ def _unavailable(error: django.db.Error) -> Response:
     cause = error.__cause__
     constraint = getattr(getattr(cause, "diag", None), "constraint_name", None)
     # The error's own text may quote a row.
-    logger.error(
-        "Events not stored: %s sqlstate=%s constraint=%s", type(error).__name__, sqlstate_of(error), constraint
-    )
+    logger.error("Not stored: %s sqlstate=%s constraint=%s", type(error).__name__, sqlstate_of(error), constraint)
     # Jitter, so that clients turned away together do not come back together.
     seconds = 2 + secrets.randbelow(9)
     return Response(
-        {"error": "The database is not available for the moment. Send the same events again later."},
+        {"error": "The database is not available for the moment. Send the same again later."},
         status=status.HTTP_503_SERVICE_UNAVAILABLE,
         headers={"Retry-After": str(seconds)},
     )

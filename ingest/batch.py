@@ -1,14 +1,16 @@
 """A batch made ready for the database: sorted, priced, encoded, and free of repetitions. No transaction is open yet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from ingest import bodies, dimensions, partitions, pricebook, rows
+from msgspec import Struct
+
+from ingest import bodies, partitions, pricebook, rows
 from ingest.charge import charge
-from ingest.events import Event
-from ingest.vocabulary import DimensionKind
+from ingest.events import Content, Event
+from ingest.names import Names
 
 
 class Origin(NamedTuple):
@@ -20,7 +22,7 @@ class Origin(NamedTuple):
     infra_nanousd_per_token: int = 0
 
 
-class Row(NamedTuple):
+class Row(Struct, frozen=True, gc=False):
     """One call as bytes; `id` is its UUID as a number, `body` is there when the call has one and it is still kept."""
 
     id: int
@@ -38,77 +40,89 @@ class Batch(NamedTuple):
     conflicts: int
 
 
-def prepare(events: Sequence[Event], *, origin: Origin, now: datetime) -> Batch:
-    """Sorts out repetitions and calls outside the storable days, prices and encodes the others."""
-    once, duplicates, conflicts = _without_repetitions(events)
+def prepare(events: Iterable[Event], *, origin: Origin, now: datetime) -> Batch:
+    """Sorts out repetitions and calls outside the storable days, prices and encodes the others.
+
+    Goes through the events once and keeps none that it can encode.
+    """
     start, end = (partitions.lower_bound(bound).int for bound in partitions.storable(now))
-    inside = sorted(call_id for call_id in once if start <= call_id < end)
-    outside = [event for call_id, event in once.items() if not start <= call_id < end]
-    found = _encode([once[call_id] for call_id in inside], origin, now) if inside else []
-    return Batch(origin.project_id, found, outside, duplicates, conflicts)
-
-
-def _without_repetitions(events: Sequence[Event]) -> tuple[dict[int, Event], int, int]:
-    """The first event of each id, and how many others repeated it and contradicted it."""
-    once = {event.id.int: event for event in reversed(events)}
-    if len(once) == len(events):
-        return once, 0, 0
-    conflicts = sum(rows.digest_of(event) != rows.digest_of(once[event.id.int]) for event in events)
-    return once, len(events) - len(once) - conflicts, conflicts
-
-
-def _encode(events: list[Event], origin: Origin, now: datetime) -> list[Row]:
-    book = pricebook.current(now)
-    names = intern(events, origin)
-    received_us = rows.micros(now)
-    per_request, per_token = origin.infra_nanousd_per_request, origin.infra_nanousd_per_token
-    packed = _pack_bodies(events, origin.project_id, now)
-    encoded = []
+    encoder = _Encoder(origin, now)
+    digests: dict[int, bytes] = {}
+    found: list[Row] = []
+    unnamed: list[Event] = []
+    outside: list[Event] = []
+    conflicts = repeated = 0
     for event in events:
         call_id = event.id.int
-        cost = charge(event, book, event.started_at)
-        infra_nanousd = per_request if per_token == 0 else per_request + per_token * cost.usage.tokens
-        body = packed.get(call_id)
+        digest = rows.digest_of(event)
+        first = digests.setdefault(call_id, digest)
+        if first is not digest:
+            # The first of an id stays; another one repeats it or contradicts it.
+            conflicts += first != digest
+            repeated += first == digest
+        elif not start <= call_id < end:
+            outside.append(event)
+        elif (row := encoder.row(event, digest)) is not None:
+            found.append(row)
+        else:
+            unnamed.append(event)
+    if unnamed:
+        found += encoder.rows_with_new_names(unnamed, digests)
+    found.sort(key=_id_of)
+    return Batch(origin.project_id, found, outside, repeated, conflicts)
+
+
+class _Encoder:
+    """What all calls of a batch share."""
+
+    def __init__(self, origin: Origin, now: datetime) -> None:
+        self._project_id = origin.project_id
+        self._infra_per_request = origin.infra_nanousd_per_request
+        self._infra_per_token = origin.infra_nanousd_per_token
+        self._now = now
+        self._received_us = rows.micros(now)
+        self._book = pricebook.current(now)
+        self._names = Names(origin.project_id, origin.environment)
+        self._first_with_body = partitions.lower_bound(partitions.kept_from("request_body", now)).int
+
+    def row(self, event: Event, digest: bytes) -> Row | None:
+        """The call priced and encoded; None when a name of it must be interned first."""
+        names = self._names.packed(event)
+        if names is None:
+            return None
+        cost = charge(event, self._book, event.started_at)
+        infra_nanousd = self._infra_per_request
+        if self._infra_per_token:
+            infra_nanousd += self._infra_per_token * cost.usage.tokens
+        body = None if event.content is None else self._body(event.id, event.content)
         call = rows.encode(
-            event, cost, names, received_us=received_us, infra_nanousd=infra_nanousd, has_body=body is not None
+            event,
+            digest,
+            cost,
+            names,
+            received_us=self._received_us,
+            infra_nanousd=infra_nanousd,
+            has_body=body is not None,
         )
-        encoded.append(Row(call_id, call, body))
-    return encoded
+        return Row(event.id.int, call, body)
 
+    def rows_with_new_names(self, events: list[Event], digests: dict[int, bytes]) -> Iterator[Row]:
+        self._names.intern(events)
+        for event in events:
+            row = self.row(event, digests[event.id.int])
+            assert row is not None, "every name of the call has just been interned"
+            yield row
 
-def intern(events: list[Event], origin: Origin) -> rows.Interned:
-    """The numbers of all names in the batch."""
-
-    def numbers(kind: DimensionKind, names: set[str | None]) -> dict[str | None, int]:
-        # An empty name is no name.
-        found: dict[str | None, int] = {None: dimensions.ABSENT, "": dimensions.ABSENT}
-        return found | dimensions.ids(project_id, kind, {name for name in names if name})
-
-    project_id = origin.project_id
-    environments = numbers(DimensionKind.ENVIRONMENT, {origin.environment})
-    return rows.Interned(
-        project_id=project_id,
-        environment_id=environments[origin.environment],
-        features=numbers(DimensionKind.FEATURE, {event.feature for event in events}),
-        prompt_types=numbers(DimensionKind.PROMPT_TYPE, {event.prompt_type for event in events}),
-        prompt_versions=numbers(DimensionKind.PROMPT_VERSION, {event.prompt_version for event in events}),
-        models=numbers(
-            DimensionKind.MODEL, {event.model for event in events} | {event.model_requested for event in events}
-        ),
-    )
-
-
-def _pack_bodies(events: list[Event], project_id: int, now: datetime) -> dict[int, bytes]:
-    """The bodies that are still kept, by call. A body that cannot be packed never takes its call along."""
-    first = partitions.lower_bound(partitions.kept_from("request_body", now)).int
-    packed: dict[int, bytes] = {}
-    for event in events:
-        content = event.content
-        if content is None or (content.input is None and content.output is None) or event.id.int < first:
-            continue
+    def _body(self, call_id: UUID, content: Content) -> bytes | None:
+        """The body when it is still kept. One that cannot be packed never takes its call along."""
+        if (content.input is None and content.output is None) or call_id.int < self._first_with_body:
+            return None
         try:
-            dictionary_id, body = bodies.pack(content, bodies.dictionary_for(project_id, now=now))
+            dictionary_id, packed = bodies.pack(content, bodies.dictionary_for(self._project_id, now=self._now))
         except bodies.BodyError:
-            continue
-        packed[event.id.int] = rows.encode_body(UUID(int=event.id.int), project_id, dictionary_id, body)
-    return packed
+            return None
+        return rows.encode_body(call_id, self._project_id, dictionary_id, packed)
+
+
+def _id_of(row: Row) -> int:
+    return row.id

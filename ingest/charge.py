@@ -5,7 +5,9 @@ between the two is the difference between a hole in the bill and a bill that is 
 """
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from ingest.events import Event
 from ingest.pricing import PriceBook
@@ -22,7 +24,7 @@ _FREE_OPERATIONS: Final = frozenset({"count_tokens"})
 _NEVER_SENT: Final = frozenset({"circuit_open", "local_rate_limited", "budget_exceeded", "input_rejected"})
 
 
-class Charge(NamedTuple):
+class Charge(Struct, frozen=True, gc=False):
     """`nanousd` None: not known. `flags` are the facts about usage and price that a stored call carries."""
 
     usage: Usage

@@ -4,7 +4,7 @@ Interning is never part of the transaction that stores calls: a name must be com
 it must still be there when that row is rolled back.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from django.db import connection, transaction
@@ -35,16 +35,18 @@ _kept: Final[dict[tuple[int, int], _Kept]] = {}
 
 def ids(project_id: int, kind: DimensionKind, names: Iterable[str]) -> dict[str, int]:
     """The id of each name, giving new names one. Beyond MOST_NAMES, new names share the id of OTHER_NAME."""
-    kept = _kept.get((project_id, kind))
-    if kept is None:
-        kept = _kept.setdefault((project_id, kind), _Kept())
-    known = kept.ids
+    kept = _kept_of(project_id, kind)
     wanted = set(names)
-    found = {name: known[name] for name in wanted if name in known}
+    found = {name: kept.ids[name] for name in wanted if name in kept.ids}
     missing = sorted(wanted - found.keys())
     if missing:
         found.update(_resolve(project_id, kind, missing, kept))
     return found
+
+
+def known(project_id: int, kind: DimensionKind) -> Mapping[str, int]:
+    """The names that can be numbered without asking the database. It goes on growing."""
+    return _kept_of(project_id, kind).ids
 
 
 def find(project_id: int, kind: DimensionKind, name: str) -> int | None:
@@ -55,6 +57,11 @@ def find(project_id: int, kind: DimensionKind, name: str) -> int | None:
 def names(project_id: int, kind: DimensionKind) -> dict[int, str]:
     """Every name of this kind, by id."""
     return dict(Dimension.objects.filter(project_id=project_id, kind=kind).values_list("id", "name"))
+
+
+def _kept_of(project_id: int, kind: DimensionKind) -> _Kept:
+    kept = _kept.get((project_id, kind))
+    return _kept.setdefault((project_id, kind), _Kept()) if kept is None else kept
 
 
 def _resolve(project_id: int, kind: DimensionKind, missing: list[str], kept: _Kept) -> dict[str, int]:

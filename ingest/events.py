@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from ingest import salvage
 from ingest.usage import Usage, UsageError, read_usage
 
+MOST_REPAIRS: Final = 100
 MOST_USAGE_KEYS: Final = 64
 MOST_EXTRA_USAGE: Final = 8_192
 """Bytes of JSON that the keys of `usage` which have no column may take."""
@@ -27,6 +28,7 @@ Int8 = Annotated[int, Meta(ge=0, le=9_223_372_036_854_775_807)]
 Status = Annotated[int, Meta(ge=0, le=999)]
 Utc = Annotated[datetime, Meta(tz=True)]
 Counts = Annotated[dict[Text64, Int8], Meta(max_length=32)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", max_length=64)]
 
 
 class Attempt(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -71,6 +73,29 @@ class Content(Struct, frozen=True, gc=False, omit_defaults=True):
     redactions: Counts | None = None
 
 
+class Quality(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Whether the answer had the form asked for, and how often it was asked for again before."""
+
+    valid: bool | None = None
+    repairs: Annotated[int, Meta(ge=0, le=MOST_REPAIRS)] | None = None
+
+
+class Budget(Struct, frozen=True, gc=False):
+    """The client's budget that was nearest to its end after this call, in its unit."""
+
+    key: Text200
+    unit: Literal["tokens", "nanousd"]
+    spent: Int8
+    limit: Int8
+
+
+class Hashes(Struct, frozen=True, gc=False, omit_defaults=True):
+    """SHA-256 of the canonical request and response: told also when the texts are not."""
+
+    input: Sha256 | None = None
+    output: Sha256 | None = None
+
+
 # Usage keys that have a column or a flag; everything else is kept as JSON, within MOST_EXTRA_USAGE.
 TYPED_USAGE: Final = frozenset(
     {
@@ -94,7 +119,7 @@ class ReportedUsage:
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw: Final = raw
         self.counts: Final[Usage] = read_usage(raw)
-        self.extra: Final = None if raw.keys() <= TYPED_USAGE else _extra_of(raw)
+        self.extra: Final = None if TYPED_USAGE.issuperset(raw) else _extra_of(raw)
 
 
 class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
@@ -133,6 +158,9 @@ class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     error: ErrorInfo | None = None
     request_id: Text200 | None = None
     limits: Limits | None = None
+    budget: Budget | None = None
+    quality: Quality | None = None
+    hashes: Hashes | None = None
     content: Content | None = None
     # Set here when characters PostgreSQL cannot hold were replaced; a client that did so itself may say it too.
     sanitized: bool = False
@@ -148,6 +176,9 @@ class Client(Struct, frozen=True, gc=False, omit_defaults=True):
     dropped: Counts = {}
     queue_depth: Int8 | None = None
     sent_at: Utc | None = None
+    # As they came: what is wrong in them must not cost the events. See `ingest.guards`.
+    guards: Any = None
+    transitions: Any = None
 
 
 def read_hook(_type: type, found: object) -> ReportedUsage:
@@ -181,13 +212,17 @@ def encode(event: Event) -> bytes:
 def fault(event: Event) -> tuple[str, str] | None:
     """(field, reason) of what types and limits cannot say, or None when the event is good."""
     number = event.id.int
-    # Version 7 in bits 76-79, variant 2 in bits 62-63.
-    if (number >> 62) & 0x3C003 != 0x1C002:
+    if not is_call_id(event.id):
         return "id", "must be a UUIDv7, minted when the call starts"
     # A float is exact enough here: at today's dates it tells a quarter of a microsecond apart.
     if not -1.001 <= event.started_at.timestamp() * 1000 - (number >> 80) <= 1.001:
         return "started_at", "must be the instant in the id, within 1 ms"
     return None
+
+
+def is_call_id(found: UUID) -> bool:
+    """Version 7 in bits 76-79, variant 2 in bits 62-63."""
+    return (found.int >> 62) & 0x3C003 == 0x1C002
 
 
 def _extra_of(usage: dict[str, Any]) -> dict[str, Any] | None:

@@ -146,6 +146,9 @@ class RequestLog(models.Model):
     request_id = models.TextField(null=True)
     error_message = models.TextField(null=True)
     detail = models.JSONField(null=True)
+    valid = models.SmallIntegerField(null=True)
+    repairs = models.SmallIntegerField(null=True)
+    hashes = models.BinaryField(null=True)
 
     class Meta:
         managed = False
@@ -217,6 +220,10 @@ class ClientInstance(models.Model):
     last_seen_at = models.DateTimeField()
     emitted = models.BigIntegerField(default=0, help_text="Events the process has made since its start.")
     dropped = models.JSONField(default=dict, help_text="Events it gave up, by reason, since its start.")
+    # The database knows the default, too: a process of the version before goes on while this one is brought in.
+    guards = models.JSONField(
+        default=dict, db_default={}, help_text="Breaker and limiter of each group of models, as last told."
+    )
 
     class Meta:
         db_table = "client_instance"
@@ -225,6 +232,55 @@ class ClientInstance(models.Model):
 
     def __str__(self) -> str:
         return self.instance
+
+
+class BreakerTransition(models.Model):
+    """A client stopped the calls to a group of models, let some through again, or all."""
+
+    pk = models.CompositePrimaryKey("project", "boot_id", "group", "at")
+    # The key begins with it, and serves as its index.
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, db_index=False)
+    boot_id = models.UUIDField(help_text="Of the process, as in client_instance.")
+    group = models.CharField(max_length=100, help_text="The models that share a breaker, as the client calls them.")
+    at = models.DateTimeField(help_text="By the client's clock.")
+    instance = models.CharField(max_length=64)
+    before = models.SmallIntegerField(help_text="ingest.vocabulary.BreakerState")
+    after = models.SmallIntegerField(help_text="ingest.vocabulary.BreakerState")
+    reason = models.CharField(max_length=200, blank=True)
+    retry_in_ms = models.IntegerField(null=True)
+
+    class Meta:
+        db_table = "breaker_transition"
+
+    def __str__(self) -> str:
+        return f"{self.group} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Score(models.Model):
+    """What somebody thought of an answer: a number or a word under a name, told at any time. The newest counts."""
+
+    pk = models.CompositePrimaryKey("project", "call_id", "name")
+    # The key begins with it, and serves as its index.
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, db_index=False)
+    call_id = models.UUIDField(help_text="The call may arrive later, or never.")
+    name = models.CharField(max_length=64)
+    value = models.FloatField(null=True)
+    label = models.CharField(max_length=200, null=True)
+    comment = models.CharField(max_length=500, null=True)
+    at = models.DateTimeField(help_text="By the clock of whoever told it.")
+    received_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "score"
+        constraints = [
+            models.CheckConstraint(
+                name="score_number_or_word",
+                condition=Q(value__isnull=False, label__isnull=True) | Q(value__isnull=True, label__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class SealedDay(models.Model):

@@ -49,7 +49,7 @@ def storable(now: datetime) -> tuple[datetime, datetime]:
 
 def kept_from(table: str, now: datetime) -> datetime:
     """Midnight of the first day whose rows in `table` are still kept."""
-    return _midnight(now.astimezone(UTC).date() - timedelta(days=settings.RETENTION_DAYS[table]))
+    return midnight(now.astimezone(UTC).date() - timedelta(days=settings.RETENTION_DAYS[table]))
 
 
 def ensure_ahead(*, now: datetime) -> None:
@@ -92,14 +92,15 @@ def name_of(table: str, day: date) -> str:
 
 def _attach(cursor: CursorWrapper, table: str, day: date) -> None:
     name = name_of(table, day)
-    start, end = lower_bound(_midnight(day)), lower_bound(_midnight(day + timedelta(days=1)))
+    start, end = lower_bound(midnight(day)), lower_bound(midnight(day + timedelta(days=1)))
     # A table that was detached and kept is not ours to overwrite: the name being taken is an error.
     cursor.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)")
     # The table is empty, so attaching has nothing to scan and needs no CHECK beforehand.
     cursor.execute(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')")
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """When a day begins, in UTC."""
     return datetime.combine(day, time(), UTC)
 
 

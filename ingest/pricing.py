@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from ingest.usage import Part, Usage, UsageError, read_usage
 
@@ -20,7 +23,7 @@ __all__ = ["Columns", "Cost", "PriceBook", "Rate", "Usage", "UsageError", "read_
 Factors: TypeAlias = dict[tuple[bool, bool, bool], tuple[int, int] | None]
 
 
-class Cost(NamedTuple):
+class Cost(Struct, frozen=True, gc=False):
     nanousd: int
     price_id: int
 
@@ -143,6 +146,7 @@ class PriceBook:
         return max(kin or known, key=_dearness, default=None)
 
 
+@lru_cache(maxsize=1_024)
 def undated(model: str) -> str:
     """The model id without its date: claude-sonnet-4-5-20250929 is claude-sonnet-4-5."""
     date = model[-8:]

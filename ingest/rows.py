@@ -8,20 +8,19 @@ COPY statement, not of the table.
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
-from ingest import detail
+from ingest import detail, names
 from ingest.charge import Charge
-from ingest.events import Event, Limits, canonical
+from ingest.events import Event, Hashes, Limits, Quality, canonical
 from ingest.histogram import bucket_of
 from ingest.partitions import EPOCH
 from ingest.vocabulary import ErrorCategory, Flag, Outcome, Source, StopReason
 
 _ALWAYS: Final = (
-    *("id", "started_at", "received_at", "infra_nanousd", "digest"),
-    *("project_id", "environment_id", "feature_id", "prompt_type_id", "prompt_version_id", "model_id"),
-    *("requested_model_id", "flags", "duration_ms", "input_tokens", "output_tokens", "cache_read_tokens"),
+    *("id", "started_at", "received_at", "infra_nanousd", "digest", *names.COLUMNS),
+    *("flags", "duration_ms", "input_tokens", "output_tokens", "cache_read_tokens"),
     *("cache_write_5m_tokens", "cache_write_1h_tokens"),
     *("outcome", "error", "source", "attempts", "latency_bucket", "web_searches"),
 )
@@ -29,19 +28,20 @@ _SOMETIMES: Final = (
     *("cost_nanousd", "price_id", "ttft_ms", "ttft_bucket", "queue_ms", "http_status", "stop_reason"),
     *("trace_id", "span_id"),
     *("requests_limit", "requests_remaining", "input_limit", "input_remaining", "output_limit", "output_remaining"),
-    *("user_id", "session_id", "request_id", "error_message", "detail"),
+    *("user_id", "session_id", "request_id", "error_message", "detail", "valid", "repairs", "hashes"),
 )
 COLUMNS: Final = ", ".join(_ALWAYS + _SOMETIMES)
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 
-# Field count, then a length before every value: uuid, 3 bigint, the digest, 14 int, 6 smallint.
-_pack_always: Final = Struct("!hi16s" + "iq" * 3 + "i8s" + "ii" * 14 + "ih" * 6).pack
+# Field count, then a length before every value: uuid, 3 bigint, the digest, the names, 7 int, 6 smallint.
+_pack_always: Final = Struct(f"!hi16s{'iq' * 3}i8s{names.PACKED_SIZE}s{'ii' * 7}{'ih' * 6}").pack
 _FIELDS: Final = len(_ALWAYS) + len(_SOMETIMES)
 # cost_nanousd to stop_reason, when the call was answered and nothing of it is unknown.
 _pack_answered: Final = Struct("!iqiiiiihiiihih").pack
 _pack_2: Final = Struct("!ih").pack
+_pack_quality: Final = Struct("!ihih").pack
 _pack_4: Final = Struct("!ii").pack
 _pack_8: Final = Struct("!iq").pack
 _pack_limits: Final = Struct("!" + "ii" * 6).pack
@@ -52,6 +52,10 @@ _LENGTHS: Final = tuple(_pack_length(length) for length in range(256))
 _NULL: Final = b"\xff\xff\xff\xff"
 _NO_TRACE: Final = _NULL * 2
 _NO_LIMITS: Final = _NULL * 6
+_NO_QUALITY: Final = _NULL * 2
+_NOT_HASHED: Final = bytes(16)
+# Copying one is quicker than making one.
+_NOTHING_DIGESTED: Final = blake2b(digest_size=8)
 _JSONB_VERSION: Final = b"\x01"
 
 # PostgreSQL counts microseconds from 2000.
@@ -69,17 +73,6 @@ _FAILED: Final = frozenset({"error", "rejected"})
 _SENT: Final = frozenset({"api", "model_fallback"})
 
 
-class Interned(NamedTuple):
-    """The numbers of a batch's names, and what all of its calls share."""
-
-    project_id: int
-    environment_id: int
-    features: dict[str | None, int]
-    prompt_types: dict[str | None, int]
-    prompt_versions: dict[str | None, int]
-    models: dict[str | None, int]
-
-
 def micros(at: datetime) -> int:
     """A time as PostgreSQL's binary formats carry it."""
     return (at - EPOCH) // _MICROSECOND - _POSTGRES_EPOCH_US
@@ -87,14 +80,23 @@ def micros(at: datetime) -> int:
 
 def digest_of(event: Event) -> bytes:
     """Tells a repeated event from another one with the same id: 8 bytes for its content in one fixed notation."""
-    return blake2b(canonical(event), digest_size=8).digest()
+    digest = _NOTHING_DIGESTED.copy()
+    digest.update(canonical(event))
+    return digest.digest()
 
 
 def encode(
-    event: Event, cost: Charge, names: Interned, *, received_us: int, infra_nanousd: int, has_body: bool
+    event: Event,
+    digest: bytes,
+    cost: Charge,
+    packed_names: bytes,
+    *,
+    received_us: int,
+    infra_nanousd: int,
+    has_body: bool,
 ) -> bytes:
     """One row. `started_at` is the time in the id, to the millisecond, so that ranges of ids and of times agree."""
-    usage, nanousd, price_id, flags = cost
+    usage, flags = cost.usage, cost.flags
     call_id = event.id.int
     duration_ms = event.duration_ms
     if event.stream:
@@ -103,29 +105,26 @@ def encode(
         flags |= _HAS_BODY
     if event.sanitized:
         flags |= _SANITIZED
-    model, requested = event.model, event.model_requested
     always = _pack_always(
         _FIELDS, 16, call_id.to_bytes(16),
-        8, (call_id >> 80) * 1000 - _POSTGRES_EPOCH_US, 8, received_us, 8, infra_nanousd, 8, digest_of(event),
-        4, names.project_id, 4, names.environment_id, 4, names.features[event.feature],
-        4, names.prompt_types[event.prompt_type], 4, names.prompt_versions[event.prompt_version],
-        4, names.models[requested if model is None else model],
-        4, names.models[model if requested is None else requested],
+        8, (call_id >> 80) * 1000 - _POSTGRES_EPOCH_US, 8, received_us, 8, infra_nanousd, 8, digest, packed_names,
         4, flags, 4, duration_ms, 4, usage.input_tokens, 4, usage.output_tokens, 4, usage.cache_read_tokens,
         4, usage.cache_write_5m_tokens, 4, usage.cache_write_1h_tokens,
         2, _OUTCOMES[event.outcome], 2, _error(event), 2, _SOURCES[event.source],
         2, len(event.attempts) or _unlisted_attempts(event), 2, bucket_of(duration_ms), 2, usage.web_searches,
     )  # fmt: skip
     error, limits, kept = event.error, event.limits, detail.encode(event)
-    trace_id, span_id = event.trace_id, event.span_id
+    trace_id, span_id, quality, hashes = event.trace_id, event.span_id, event.quality, event.hashes
     return b"".join((
         always,
-        _ending(event, nanousd, price_id),
+        _ending(event, cost.nanousd, cost.price_id),
         _NO_TRACE if trace_id is None and span_id is None else _trace(trace_id, span_id),
         _NO_LIMITS if limits is None else _limits(limits),
         _text(event.user_id), _text(event.session_id), _text(event.request_id),
         _NULL if error is None else _text(error.message),
         _NULL if kept is None else _pack_length(len(kept) + 1) + _JSONB_VERSION + kept,
+        _NO_QUALITY if quality is None else _quality(quality),
+        _NULL if hashes is None else _hashes(hashes),
     ))  # fmt: skip
 
 
@@ -181,6 +180,25 @@ def _limits(limits: Limits) -> bytes:
     if one is None or two is None or three is None or four is None or five is None or six is None:
         return b"".join(map(_int4, (one, two, three, four, five, six)))
     return _pack_limits(4, one, 4, two, 4, three, 4, four, 4, five, 4, six)
+
+
+def _quality(quality: Quality) -> bytes:
+    valid, repairs = quality.valid, quality.repairs
+    if valid is None or repairs is None:
+        return _int2(valid) + _int2(repairs)
+    return _pack_quality(2, valid, 2, repairs)
+
+
+def _hashes(hashes: Hashes) -> bytes:
+    """The first half of each digest; nought for one that is missing, and NULL when both are."""
+    asked, answered = hashes.input, hashes.output
+    if asked is None and answered is None:
+        return _NULL
+    return b"".join((
+        _LENGTHS[32],
+        _NOT_HASHED if asked is None else bytes.fromhex(asked[:32]),
+        _NOT_HASHED if answered is None else bytes.fromhex(answered[:32]),
+    ))  # fmt: skip
 
 
 def _int4(value: int | None) -> bytes:

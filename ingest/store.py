@@ -1,8 +1,8 @@
 """Store — step 4 of 8: priced calls become rows, once each.
 
 Hopeful first: one binary COPY straight into the table. Only when an id is already there is the batch done again through
-a temporary table, which can skip what exists. Rows, bodies, rollup marks, quarantine and the client's report commit
-together; who is told "stored" may rely on it.
+a temporary table, which can skip what exists. Rows, bodies, scores, rollup marks, quarantine and the client's report
+commit together; who is told "stored" may rely on it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,11 @@ from uuid import UUID
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from ingest import batch, client_report, partitions, quarantine, rows
+from ingest import batch, client_report, partitions, quarantine, rows, scores
 from ingest.batch import Batch, Origin
+from ingest.client_report import Report
 from ingest.events import Client, Event
+from ingest.scores import Score
 from ingest.vocabulary import Grain
 
 __all__ = ["Origin", "Receipt", "sqlstate_of", "store"]
@@ -62,18 +64,33 @@ class Receipt(NamedTuple):
     quarantined: int
 
 
-def store(events: Sequence[Event], *, origin: Origin, now: datetime, client: Client | None = None) -> Receipt:
+class _Told(NamedTuple):
+    """What a batch holds beside its calls."""
+
+    scores: Sequence[Score]
+    report: Report | None
+
+
+def store(
+    events: Iterable[Event],
+    *,
+    origin: Origin,
+    now: datetime,
+    client: Client | None = None,
+    scored: Sequence[Score] = (),
+) -> Receipt:
     """Stores a batch in one transaction and says what was new. Raises only errors of django.db.
 
     An event stored before counts as a duplicate, one stored before with other content as a conflict: the first one
     stays. Safe to repeat after any failure, and from several processes at once.
     """
     prepared = batch.prepare(events, origin=origin, now=now)
+    told = _Told(scored, None if client is None else client_report.read(client, now=now))
     is_fresh = True
     for tries_left in range(_TRIES - 1, -1, -1):
         try:
             with transaction.atomic():
-                return _write(prepared, is_fresh=is_fresh, now=now, client=client)
+                return _write(prepared, told, is_fresh=is_fresh, now=now)
         except IntegrityError as error:
             state = sqlstate_of(error)
             if tries_left == 0 or state not in {_UNIQUE_VIOLATION, _CHECK_VIOLATION}:
@@ -93,7 +110,7 @@ def sqlstate_of(error: Exception) -> str | None:
     return getattr(error.__cause__, "sqlstate", None)
 
 
-def _write(prepared: Batch, *, is_fresh: bool, now: datetime, client: Client | None) -> Receipt:
+def _write(prepared: Batch, told: _Told, *, is_fresh: bool, now: datetime) -> Receipt:
     project_id = prepared.project_id
     with connection.cursor() as cursor:
         new, conflicts = prepared.rows, 0
@@ -111,9 +128,10 @@ def _write(prepared: Batch, *, is_fresh: bool, now: datetime, client: Client | N
             cursor.execute(_MARKS, [minutes, now, project_id, Grain.MINUTE.value])
         if prepared.outside:
             quarantine.keep(prepared.outside, project_id=project_id, now=now)
-        if client is not None:
+        scores.keep(cursor, told.scores, project_id=project_id, now=now)
+        if told.report is not None:
             # Last, because batches of one process queue up for this row until the transaction ends.
-            client_report.keep(cursor, client, project_id=project_id, now=now)
+            client_report.keep(cursor, told.report, project_id=project_id, now=now)
     repeated = len(prepared.rows) - len(new) - conflicts
     return Receipt(
         accepted=len(new),

@@ -2,6 +2,9 @@
 
 from django.urls import path
 
-from ingest.api import EventsView
+from ingest.api import EventsView, ScoresView
 
-urlpatterns = [path("events", EventsView.as_view(), name="events")]
+urlpatterns = [
+    path("events", EventsView.as_view(), name="events"),
+    path("scores", ScoresView.as_view(), name="scores"),
+]

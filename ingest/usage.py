@@ -48,6 +48,10 @@ class _Plain(msgspec.Struct, frozen=True, gc=False):
     inference_geo: Any = None
 
 
+# msgspec compiles a type when it is first used, and dies when two threads do so at once: here there is only one yet.
+msgspec.convert({}, _Plain)
+
+
 class UsageError(ValueError):
     """A usage object that cannot be read; `field` is its path inside the usage object, `reason` says what is wrong."""
 

@@ -93,6 +93,14 @@ class Flag(IntFlag):
     PRIORITY = 512
 
 
+class BreakerState(IntEnum):
+    """Whether a client's breaker lets the calls of a group of models through."""
+
+    CLOSED = 0
+    OPEN = 1
+    HALF_OPEN = 2  # a few, to find out
+
+
 class DimensionKind(IntEnum):
     """What an interned string in `dim` names."""
 
@@ -104,8 +112,12 @@ class DimensionKind(IntEnum):
 
 
 class Grain(IntEnum):
-    """The size of a rollup bucket. A mark in `rollup_dirty` names the grain whose bucket is to be recomputed."""
+    """The size of a rollup bucket. A mark in `rollup_dirty` names the grain whose bucket is to be recomputed.
+
+    A month is marked by each day of it that was recomputed.
+    """
 
     MINUTE = 0
     HOUR = 1
     DAY = 2
+    MONTH = 3

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from llmclient._buffer import Buffer
 from llmclient._call import Call
+from llmclient._score import FIRST, Score
 from llmclient._spool import Segment
 
 MAX_EVENTS: Final = 500
@@ -17,7 +18,7 @@ LARGEST_EVENT: Final = 900 * 1024
 SLICE: Final = 4  # events encoded before the interpreter is given back
 REST: Final = 0.0005  # seconds
 
-Encode = Callable[[Call], dict[str, Any]]
+Encode = Callable[[Call | Score], dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class Batch:
     """Encoded events that are sent, stored or dropped together."""
 
     events: list[bytes] = field(default_factory=list)
+    """Calls, and scores of calls."""
     header: dict[str, Any] | None = None
     """Of the process that measured them, when it was an earlier one."""
     segment: Segment | None = None
@@ -32,7 +34,10 @@ class Batch:
 
     def body(self, header: dict[str, Any], sent_at: str) -> bytes:
         client = json.dumps({**(self.header or header), "sent_at": sent_at}).encode()
-        parts = [b'{"client":', client, b',"events":[', b",".join(self.events), b"]}"]
+        scores = [line for line in self.events if line.startswith(FIRST)]
+        events = self.events if not scores else [line for line in self.events if not line.startswith(FIRST)]
+        parts = [b'{"client":', client, b',"events":[', b",".join(events), b"]"]
+        parts += [b',"scores":[', b",".join(scores), b"]}"] if scores else [b"}"]
         # Level 1: a third of the CPU of level 6 for a fifth more bytes. zlib lets go of the interpreter meanwhile.
         return gzip.compress(b"".join(parts), 1, mtime=0)
 
@@ -70,7 +75,7 @@ def fill(batch: Batch, buffer: Buffer, encode: Encode, count_loss: Callable[[str
             time.sleep(REST)
 
 
-def _encoded(call: Call, encode: Encode, count_loss: Callable[[str], None]) -> bytes | None:
+def _encoded(call: Call | Score, encode: Encode, count_loss: Callable[[str], None]) -> bytes | None:
     try:
         event = dumps(encode(call))
         if len(event) > LARGEST_EVENT:

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 from llmclient._call import Call
+from llmclient._score import Score
 
 MAX_EVENTS: Final = 10_000
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -18,7 +19,7 @@ class Buffer:
     def __init__(self, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._waiting: deque[tuple[Call, int]] = deque()
+        self._waiting: deque[tuple[Call | Score, int]] = deque()
         self._pushed_out: deque[None] = deque()  # one per call lost to overflow, not yet counted
         self._overflowed = 0
         self.bytes = 0
@@ -37,7 +38,7 @@ class Buffer:
         """Calls ever put in."""
         return self.taken + len(self._waiting) + self.overflowed
 
-    def put(self, call: Call) -> None:
+    def put(self, call: Call | Score) -> None:
         """Adds a call; when there is no room its content goes first, then the oldest calls."""
         size = call.size
         if self.bytes + size > self._max_bytes and call.content_size > 0:
@@ -53,7 +54,7 @@ class Buffer:
             self.bytes -= freed
             self._pushed_out.append(None)
 
-    def take(self) -> Call | None:
+    def take(self) -> Call | Score | None:
         """The oldest call; only the sender calls this."""
         try:
             call, size = self._waiting.popleft()

@@ -28,7 +28,7 @@ def key_of(body: Mapping[str, Any], labels: Mapping[str, Any], *, shared: bool, 
     named = [FORM, tenant, labels.get("prompt_version"), variant, _meaning(body)]
     try:
         written = json.dumps(named, sort_keys=True, separators=(",", ":"))
-    except (TypeError, ValueError):  # something no JSON can say, and so no key either
+    except (TypeError, ValueError, RecursionError):  # something no JSON can say, and so no key either
         return None
     return hashlib.sha256(written.encode()).hexdigest()
 

@@ -41,7 +41,8 @@ class Cached:
     """Answers given before: `fresh` ones instead of asking Claude, older ones when Claude does not answer.
 
     Lengths of time as "90s", "5m", "1d" or in seconds. Answers are kept per user, and a call without a user id is not
-    cached; `shared=True` gives one user's answers to all others. `similar` also takes the answer to a question that
+    cached; `shared=True` gives one user's answers to all others. In a store that several applications or tenants share
+    user ids must be unique, or the stores have prefixes. `similar` also takes the answer to a question that
     was only much alike: the share of three-word runs that must be the same, see `llmclient._similar` for the whole
     rule; such an answer is never given while Claude can be asked, and only to questions this process has seen.
     """
@@ -125,27 +126,41 @@ class Cached:
 
 
 def remember(
-    chain: Iterable[object], asked: Asked, message: Mapping[str, Any], now: float
+    chain: Iterable[object], asked: Asked, message: Mapping[str, Any] | None, now: float
 ) -> Generator[Run, Any, None]:
-    """Keeps an answer for every `Cached` of the chain, each store asked once per key.
+    """Keeps an answer for every `Cached` of the chain, each store asked once per key. Never raises.
 
     For answers of Claude's to the request as it was asked, after the filters: those of another model are not what will
-    be asked for next time.
+    be asked for next time. None: an answer that could not be read.
     """
-    kept: dict[tuple[int, str], Entry] = {}
-    for element in chain:
-        if not isinstance(element, Cached) or (key := element.key(asked)) is None:
+    try:
+        stores = _to_keep([each for each in chain if isinstance(each, Cached)], asked, message, now)
+    except Exception as error:  # noqa: BLE001  # the caller has an answer, and is to get it
+        warn("cache:remember", "keeping an answer failed: %r", error)
+        return
+    for store, entries in stores:
+        for key, entry in entries.items():
+            yield from _set(store, key, entry)
+
+
+def _to_keep(
+    elements: list[Cached], asked: Asked, message: Mapping[str, Any] | None, now: float
+) -> list[tuple[Cache, dict[str, Entry]]]:
+    """What to keep where: for as long as the element with the longest use of it."""
+    stores: dict[int, tuple[Cache, dict[str, Entry]]] = {}
+    keep = max((element.keep for element in elements), default=0.0)
+    entry = None if message is None or not elements else entry_of(message, now=now, keep=keep)
+    if entry is None:
+        return []
+    for element in elements:
+        key = element.key(asked)
+        if key is None:
             continue
-        place = (id(element.store), key)
-        before = kept.get(place)
-        entry = entry_of(message, now=now, keep=element.keep) if before is None else before
-        if entry is None:
-            return
-        kept[place] = replace(entry, keep=max(entry.keep, element.keep))
+        _, entries = stores.setdefault(id(element.store), (element.store, {}))
+        longest = max(element.keep, entries[key].keep if key in entries else 0.0)
+        entries[key] = replace(entry, keep=longest)
         element.note(asked, key)
-    stores = {id(element.store): element.store for element in chain if isinstance(element, Cached)}
-    for (store, key), entry in kept.items():
-        yield from _set(stores[store], key, entry)
+    return list(stores.values())
 
 
 def _answered(

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from llmclient._errors import Category
+from llmclient._policy import Capture
 from llmclient._sse import StreamReader
 
-Operation = Literal["messages", "count_tokens"]
+Operation = Literal["messages", "count_tokens", "batch_item"]
 Outcome = Literal["ok", "degraded", "error", "rejected", "cancelled"]
 Source = Literal["api", "cache", "stale_cache", "model_fallback", "rule", "deferred", "notice"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
@@ -34,6 +35,10 @@ class Attempt:
     request_id: str | None = None
     retry_after: float | None = None
     """What the answer asked to wait, in seconds."""
+    model: str | None = None
+    """The model asked for, where it is another than the call's: a fallback."""
+    key_alias: str | None = None
+    """Which key of the pool was used; never the key."""
 
 
 @dataclass(slots=True)
@@ -65,6 +70,10 @@ class Call:
     """Trace id and span id around the call, as hex."""
     attempts: list[Attempt] = field(default_factory=list)
     source: Source = "api"
+    fallback_from: Category | None = None
+    """Why Claude, as asked, did not answer, where something else did."""
+    queued: float = 0.0
+    """Seconds waited for a turn under the rate limits, in all attempts."""
     outcome: Outcome | None = None
     """None while the call is under way; a streamed call ends when its stream does."""
     error: Failure | None = None
@@ -80,9 +89,24 @@ class Call:
     stop_category: str | None = None
     request_id: str | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
-    # What was said, as bytes and undecoded; only kept when content is captured.
+    cost: int | None = None
+    """Nano-dollars by the client's own price list; None when the price is not known. The server's word counts."""
+    budget: Mapping[str, Any] | None = None
+    """Of the budget nearest to its limit: its key, unit, what is spent and the limit."""
+    valid: bool | None = None
+    """Whether the answer had the form asked for, where one was."""
+    repairs: int = 0
+    """Times the answer had to be asked for again to get that form."""
+    capture: Capture = "off"
+    """What of `sent` and `received` may leave the process."""
+    # What was said, as bytes and undecoded until it is shipped: their hashes always are.
     sent: bytes | None = field(default=None, repr=False)
     received: bytes | StreamReader | None = field(default=None, repr=False)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether something less than was asked for answered."""
+        return self.outcome == "degraded"
 
     @property
     def size(self) -> int:

@@ -4,37 +4,49 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 from urllib.parse import unquote, urlsplit
 
-from llmclient import _event
 from llmclient._answer import Answer
 from llmclient._buffer import Buffer
 from llmclient._call import Call
 from llmclient._delivery import Delivery
 from llmclient._ids import MINTER
+from llmclient._policy import Capture
 from llmclient._quietly import quietly, warn
+from llmclient._score import Score
 from llmclient._shipper import EXIT_SECONDS, Shipper
 from llmclient._spool import Spool
 from llmclient._version import __version__
+from llmclient._wire import NAME_LENGTH
+
+if TYPE_CHECKING:
+    from llmclient._event import Names
+    from llmclient._privacy._pseudonyms import Pseudonyms
+    from llmclient._privacy._redact import Custom
 
 DSN_VARIABLE: Final = "LLMCLIENT_DSN"
 PATH: Final = "/api/v1/events"
 HOST_LENGTH: Final = 53  # leaves room for the process id in the 64 characters of an instance
-Capture = Literal["off", "full"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What `configure` was told. Without a shipper every call is measured for its handle and goes nowhere."""
 
-    capture: Capture = "off"
+    capture: Capture = "redacted"
     shipper: Shipper | None = None
+    redis: str | None = None
+    app: str | None = None
+    leases: tuple[str, str] | None = None
+    """The server's address and the key, where its budgets are obeyed."""
+    pseudonyms: "Pseudonyms | None" = None
 
-    def emit(self, call: Call) -> None:
+    def emit(self, call: Call | Score) -> None:
         if self.shipper is not None:
             self.shipper.emit(call)
 
@@ -60,20 +72,30 @@ def configure(
     *,
     app: str | None = None,
     release: str | None = None,
-    capture: Capture = "off",
+    capture: Capture = "redacted",
+    redact: "Iterable[Custom]" = (),
+    user_secret: str | None = None,
     spool: str | os.PathLike[str] | None = None,
+    redis: str | None = None,
+    server_budgets: bool = False,
 ) -> None:
     """See `llmclient.configure`."""
     global _settings
     if capture not in get_args(Capture):
-        raise ValueError(f'capture must be "off" or "full", not {capture!r}')
+        raise ValueError(f'capture must be "off", "redacted" or "full", not {capture!r}')
     dsn = os.environ.get(DSN_VARIABLE, "") if dsn is None else dsn
-    shipper = None
+    if redis is not None:
+        _check_redis(redis)
+    shipper = leases = names = None
+    if server_budgets and not dsn:
+        raise ValueError("server_budgets: there is no server without a DSN")
     if dsn:
         endpoint, key = read_dsn(dsn)
-        names = {"app": app and app[: _event.NAME_LENGTH], "release": release and release[: _event.NAME_LENGTH]}
+        leases = (endpoint.removesuffix(PATH), key) if server_budgets else None
+        names = _names(app, release, redact, user_secret)
         shipper = Shipper(lambda buffer: _delivery(buffer, endpoint, key, names, Path(spool) if spool else None))
-    before, _settings = _settings, Settings(capture, shipper)
+    pseudonyms = None if names is None else names.pseudonyms
+    before, _settings = _settings, Settings(capture, shipper, redis, app, leases, pseudonyms)
     if before is not None and before.shipper is not None:
         before.shipper.close()
 
@@ -90,6 +112,27 @@ def close(timeout: float = EXIT_SECONDS) -> None:
     before, _settings = _settings, Settings()
     if before is not None and before.shipper is not None:
         before.shipper.close(timeout)
+
+
+def _names(app: str | None, release: str | None, redact: "Iterable[Custom]", user_secret: str | None) -> "Names":
+    # Compiling what personal data looks like takes a while; a program that sends nothing need not wait for it.
+    from llmclient._event import Names  # noqa: PLC0415
+    from llmclient._privacy._pseudonyms import Pseudonyms  # noqa: PLC0415
+    from llmclient._privacy._redact import Redactor  # noqa: PLC0415
+
+    pseudonyms = None if user_secret is None else Pseudonyms(user_secret)
+    return Names(app and app[:NAME_LENGTH], release and release[:NAME_LENGTH], Redactor(redact), pseudonyms)
+
+
+def _check_redis(url: str) -> None:
+    if find_spec("redis") is None:
+        raise ValueError("sharing through Redis needs the package redis: pip install 'llm-vitals[redis]'")
+    from llmclient._breaker_shared import connect  # noqa: PLC0415  # nobody else pays for it
+
+    try:
+        connect(url).close()  # connects to nothing yet
+    except ValueError as error:
+        raise ValueError(f"redis: {error}") from None
 
 
 def read_dsn(dsn: str) -> tuple[str, str]:
@@ -111,15 +154,19 @@ def read_dsn(dsn: str) -> tuple[str, str]:
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}{PATH}", unquote(parts.username)
 
 
-def _delivery(buffer: Buffer, endpoint: str, key: str, names: Mapping[str, str | None], spool: Path | None) -> Delivery:
+def _delivery(buffer: Buffer, endpoint: str, key: str, names: "Names", spool: Path | None) -> Delivery:
+    from llmclient import _event  # noqa: PLC0415  # loaded with the names already
+
     identity = {
         "instance": f"{socket.gethostname()[:HOST_LENGTH]}/{os.getpid()}",
         "boot_id": str(MINTER.mint(time.time_ns() // 1_000_000)),
         "sdk": f"llmclient/{__version__}",
     }
 
-    def encode(call: Call) -> dict[str, Any]:
-        return _event.as_dict(call, app=names["app"], release=names["release"], sdk=_sdk())
+    def encode(call: Call | Score) -> dict[str, Any]:
+        if isinstance(call, Score):
+            return call.as_dict()
+        return _event.as_dict(call, names, sdk=_sdk())
 
     return Delivery(
         buffer,

@@ -2,7 +2,8 @@
 
 import inspect
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from functools import wraps
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
 from llmclient._call import Attempt, Call, Source
+from llmclient._quietly import quietly
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,6 +63,8 @@ class Scope(NamedTuple):
 
     labels: Mapping[str, Any]
     handles: tuple[Calls, ...]
+    late: Callable[[], Mapping[str, Any]] | None = None
+    """Labels that cost something to find out, and are asked for when a call is made."""
 
 
 EMPTY: Final = Scope({}, ())
@@ -69,7 +73,31 @@ _scope: ContextVar[Scope] = ContextVar("llmclient_scope", default=EMPTY)
 
 def current() -> Scope:
     """The scope the next call is made in."""
-    return _scope.get()
+    scope = _scope.get()
+    if scope.late is None:
+        return scope
+    found = quietly(scope.late) or {}
+    return Scope(_merged(found, scope.labels), scope.handles)
+
+
+@contextmanager
+def late_labels(find: Callable[[], Mapping[str, Any]]) -> Iterator[Calls]:
+    """Labels for every call inside, found out when one is made; those of a context inside win. For frameworks.
+
+    `find` returns keyword arguments of `context`. What it raises leaves the call without these labels.
+    """
+    outer, handle = _scope.get(), Calls()
+
+    def labels() -> Mapping[str, Any]:
+        found = context(**find()).labels
+        return found if outer.late is None else _merged(outer.late(), found)
+
+    token = _scope.set(Scope(outer.labels, (*outer.handles, handle), labels))
+    try:
+        yield handle
+    finally:
+        with suppress(ValueError):  # left in another context than entered
+            _scope.reset(token)
 
 
 class context:  # noqa: N801  # used like a function: `with llmclient.context(...)`
@@ -97,17 +125,20 @@ class context:  # noqa: N801  # used like a function: `with llmclient.context(..
             "session_id": session_id,
         }
         self._labels = {name: str(value)[:LABEL_LENGTH] for name, value in given.items() if value is not None}
-        self._tags = {str(name)[:TAG_LENGTH]: str(value)[:LABEL_LENGTH] for name, value in (tags or {}).items()}
+        last_tags = list((tags or {}).items())[-MAX_TAGS:]
+        self._tags = {str(name)[:TAG_LENGTH]: str(value)[:LABEL_LENGTH] for name, value in last_tags}
         self._token: Token[Scope] | None = None
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """As the wire spells them."""
+        return {**self._labels, "tags": self._tags} if self._tags else self._labels
 
     def __enter__(self) -> Calls:
         if self._token is not None:
             raise RuntimeError("this context is already entered; make a new one with llmclient.context(...)")
         outer, handle = _scope.get(), Calls()
-        labels = {**outer.labels, **self._labels}
-        if self._tags:
-            labels["tags"] = dict([*outer.labels.get("tags", {}).items(), *self._tags.items()][-MAX_TAGS:])
-        self._token = _scope.set(Scope(labels, (*outer.handles, handle)))
+        self._token = _scope.set(Scope(_merged(outer.labels, self.labels), (*outer.handles, handle), outer.late))
         return handle
 
     def __exit__(
@@ -151,3 +182,13 @@ class context:  # noqa: N801  # used like a function: `with llmclient.context(..
 def prompt(prompt_type: str, *, version: object = None) -> context:
     """A context, most often a decorator, that names the prompt in use and its version."""
     return context(prompt_type=prompt_type, prompt_version=version)
+
+
+def _merged(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The inner label wins; tags are merged one by one."""
+    if not outer:
+        return inner
+    merged = {**outer, **inner}
+    if "tags" in outer and "tags" in inner:
+        merged["tags"] = dict([*outer["tags"].items(), *inner["tags"].items()][-MAX_TAGS:])
+    return merged

@@ -9,14 +9,14 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from llmclient import _batch
+from llmclient import _batch, _telling
 from llmclient._answer import Answer
 from llmclient._batch import Batch, Encode
 from llmclient._buffer import Buffer
-from llmclient._event import instant
 from llmclient._pace import Pace
-from llmclient._quietly import warn
+from llmclient._quietly import quietly, warn
 from llmclient._spool import Spool
+from llmclient._wire import instant
 
 NO_ENTRY_PAUSE: Final = 300.0  # seconds
 SPILL_AFTER: Final = 3  # failures in a row before waiting events go to disk
@@ -96,7 +96,8 @@ class Delivery:
         if not self.in_hand and not self._load(now, urgent=urgent):
             return False
         batch = self.in_hand[0]
-        answer = self._post(batch.body(self.header(), instant(int(self._unix_time() * 1000))))
+        header = self.header() | (quietly(_telling.report) or {})  # of now: not for batches that wait on disk
+        answer = self._post(batch.body(header, instant(int(self._unix_time() * 1000))))
         self._next_heartbeat = now + self._pace.heartbeat
         return self._read(answer, now) or self._spill()
 

@@ -1,18 +1,18 @@
 """The exceptions of this package. All are `anthropic.AnthropicError`: existing `except` clauses keep working.
 
-    LLMError
-     ├─ Unavailable          no answer could be had for now
-     │   ├─ CircuitOpen            .retry_at
-     │   ├─ LocalRateLimited       .retry_after
-     │   ├─ DeadlineExceeded
-     │   ├─ StreamInterrupted      .partial
-     │   └─ FallbackExhausted
-     ├─ Rejected             asking again changes nothing
-     │   ├─ BudgetExceeded         .budget .spent .limit .resets_at
-     │   ├─ InputRejected          .field .reason
-     │   └─ OutputFiltered         .reason
-     ├─ InvalidOutput        .partial .errors
-     └─ Deferred             .ticket: the answer comes later, from a queue
+LLMError
+ ├─ Unavailable          no answer could be had for now
+ │   ├─ CircuitOpen            .retry_at
+ │   ├─ LocalRateLimited       .retry_after
+ │   ├─ DeadlineExceeded       .partial
+ │   ├─ StreamInterrupted      .partial
+ │   └─ FallbackExhausted
+ ├─ Rejected             asking again changes nothing
+ │   ├─ BudgetExceeded         .budget .spent .limit .resets_at
+ │   ├─ InputRejected          .field .reason
+ │   └─ OutputFiltered         .reason
+ ├─ InvalidOutput        .partial .errors
+ └─ Deferred             .ticket: the answer comes later, from a queue
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -66,9 +66,16 @@ class LocalRateLimited(Unavailable):
 
 
 class DeadlineExceeded(Unavailable):
-    """The time for the whole call is used up, or would be before an answer could come."""
+    """The time for the whole call is used up, or would be before an answer could come.
+
+    `partial` is the text a stream had brought by then.
+    """
 
     category: ClassVar[Category] = "deadline_exceeded"
+
+    def __init__(self, message: str, *, partial: str = "") -> None:
+        super().__init__(message)
+        self.partial = partial
 
 
 class StreamInterrupted(Unavailable, anthropic.APIError):
@@ -135,8 +142,8 @@ class OutputFiltered(Rejected):
         self.reason = reason
 
 
-class InvalidOutput(LLMError):
-    """The answer does not have the form asked for, also after repair. `partial` is its text, `errors` what is wrong."""
+class InvalidOutput(LLMError):  # noqa: N818  # it reads as what it is
+    """The answer does not have the form asked for, also after repair: `partial` is its text, `errors` what is wrong."""
 
     category: ClassVar[Category] = "invalid_output"
 
@@ -147,7 +154,7 @@ class InvalidOutput(LLMError):
 
 
 class Deferred(LLMError):  # noqa: N818  # it is no failure
-    """The call was put into a queue; `ticket` says where its answer will be. Raised, so that nobody takes it for one."""
+    """The call was put into a queue; `ticket` says where its answer will be. Raised, for it is no answer itself."""
 
     def __init__(self, ticket: Any) -> None:
         super().__init__(f"The call was deferred; its ticket is {ticket}")

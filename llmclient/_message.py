@@ -57,9 +57,13 @@ def with_texts(message: Mapping[str, Any], change: Callable[[str], str]) -> dict
 def is_complete(message: Mapping[str, Any]) -> bool:
     """Whether it is an answer that stands for itself: ended by itself, not refused, cut off or waiting for a tool."""
     content = message.get("content")
-    if message.get("type") != "message" or message.get("stop_reason") not in COMPLETE or not content:
+    if message.get("type") != "message" or message.get("stop_reason") not in COMPLETE:
         return False
-    return not any(str(block.get("type")).endswith(TOOL_CALLS) for block in content)
+    return isinstance(content, list) and bool(content) and not any(map(_asks_for_a_tool, content))
+
+
+def _asks_for_a_tool(block: Any) -> bool:
+    return not isinstance(block, Mapping) or str(block.get("type")).endswith(TOOL_CALLS)
 
 
 def _is_text(block: Any) -> bool:

@@ -70,10 +70,10 @@ class Retry:
     overloaded_base: float = 1.0
     overloaded_cap: float = 20.0
     budget: float | None = 0.2
-    """Retries earned by each success, per model group: the extra load in the long run. None: retries are not counted."""
+    """Retries earned by each success, per model group: the extra load in the long run. None: they are not counted."""
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.attempts, int) and self.attempts >= 1):
+        if self.attempts < 1 or self.attempts % 1:
             raise ValueError(f"Retry.attempts: {self.attempts!r} must be a whole number of at least 1")
         _above_zero(self, "base", "cap", "overloaded_base", "overloaded_cap")
         if self.budget is not None:
@@ -156,7 +156,7 @@ class Budget:
         if self.usd is None:
             return 0
         if isinstance(self.usd, float):
-            raise ValueError(f'Budget.usd: {self.usd!r} is a float; write "{self.usd}"')  # noqa: TRY004
+            raise ValueError(f'Budget.usd: {self.usd!r} is a float; write "{self.usd}"')
         try:
             exact = Decimal(self.usd) * NANO
         except InvalidOperation:

@@ -1,7 +1,7 @@
 """Telemetry — step 1 of 8: a Claude call, with all its attempts, becomes one event.
 
-No I/O and no clock of its own: the middleware tells what happened, the clock is passed in. Every method may be wrong
-without harm, because the middleware calls each of them through `quietly`.
+No I/O and no clock of its own: the engine tells what happened, the clock is passed in. Every method may be wrong
+without harm, because the engine calls each of them through `quietly`.
 """
 
 import json
@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from llmclient import _errors, _limits, _retry
 from llmclient._call import Attempt, Call, Failure, Operation, Outcome
+from llmclient._errors import Category
 from llmclient._sse import StreamReader
 
 PATHS: Final[Mapping[str, Operation]] = {"/v1/messages": "messages", "/v1/messages/count_tokens": "count_tokens"}
 
 
 def operation_of(method: str, url: str) -> Operation | None:
-    """The operation a request is measured as; None for what makes no event (batches, models, files …)."""
+    """The operation a request is measured as; None for what makes no event (models, files …)."""
     return PATHS.get(url.partition("?")[0]) if method.lower() == "post" else None
 
 
@@ -34,123 +35,61 @@ def params_of(body: Mapping[str, Any]) -> dict[str, Any]:
 class Recording:
     """Follows one call from its start to its end, then hands it on, once."""
 
-    __slots__ = ("_captures", "_hand_on", "_started", "_unix_time", "call", "clock")
+    __slots__ = ("_hand_on", "_started", "_unix_time", "call", "clock")
 
     def __init__(
-        self,
-        call: Call,
-        hand_on: Callable[[Call], None],
-        *,
-        captures: bool,
-        clock: Callable[[], float],
-        unix_time: Callable[[], float],
+        self, call: Call, hand_on: Callable[[Call], None], *, clock: Callable[[], float], unix_time: Callable[[], float]
     ) -> None:
         self.call = call
         self._hand_on: Callable[[Call], None] | None = hand_on
-        self._captures = captures
         self.clock = clock
         self._unix_time = unix_time
         self._started = clock()
 
-    def attempt(self, waited: float) -> None:
+    def attempt(self, waited: float, *, model: str | None = None, key_alias: str | None = None) -> None:
         """Another attempt is about to be sent, `waited` seconds after the one before was over."""
         attempts = self.call.attempts
-        attempts.append(Attempt(len(attempts) + 1, self.clock() - self._started, waited))
+        start = self.clock() - self._started
+        attempts.append(Attempt(len(attempts) + 1, start, waited, model=model, key_alias=key_alias))
 
-    def raised(self, error: BaseException, *, final: bool) -> None:
-        """The attempt ended in an exception; `final` when it is the caller's to handle."""
-        if self._hand_on is None:
-            return
+    def raised(self, error: BaseException, category: Category) -> None:
+        """The attempt ended in an exception."""
         attempt = self._close_attempt()
         attempt.status = getattr(error, "status_code", None)
-        attempt.category = _errors.category(error)
-        attempt.request_id = getattr(error, "request_id", None)
-        if not final:
-            return
-        if self._captures:
-            self._keep_request(getattr(error, "request", None))
-        failure = Failure(attempt.category, type(error).__name__, status=attempt.status)
-        if isinstance(type_ := getattr(error, "type", None), str):
-            failure.type, failure.code = type_, getattr(error, "error_code", None)
-            failure.message = getattr(error, "api_message", None)
-        self.call.request_id = attempt.request_id
-        self.finish("cancelled" if attempt.category == "cancelled" else "error", failure)
+        attempt.category = category
+        attempt.request_id = self.call.request_id = getattr(error, "request_id", None)
+        self._keep_request(getattr(error, "request", None))
 
-    def refused(self, response: Any, body: bytes | None, *, final: bool) -> None:
-        """The attempt was answered with an error status; `body` is None when it could not be read."""
-        type_, code, message = _errors.describe(body)
+    def refused(self, response: Any, headers: Mapping[str, str], category: Category) -> None:
+        """The attempt was answered with an error status; `headers` as `_headers.plain` gives them, here and below."""
         attempt = self._close_attempt()
-        self._note_headers(attempt, response)
-        attempt.retry_after = _retry.retry_after(response.headers, now=self._unix_time())
-        attempt.category = _errors.of_answer(response.status_code, type_, code, message)
-        if final:
-            if self._captures:
-                self._keep_request(response.request)
-            failure = Failure(attempt.category, type_, code, attempt.status, message or None)
-            self.finish("cancelled" if attempt.category == "cancelled" else "error", failure)
+        self._note_headers(attempt, response, headers)
+        attempt.retry_after = _retry.retry_after(headers, now=self._unix_time())
+        attempt.category = category
+        self._keep_request(response.request)
 
-    def interrupted(self, error: BaseException) -> None:
-        """The caller went away while the next attempt was waited for."""
-        category = _errors.category(error)
-        self.finish("cancelled" if category == "cancelled" else "error", Failure(category, type(error).__name__))
-
-    def streams(self, response: Any) -> None:
+    def streams(self, response: Any, headers: Mapping[str, str]) -> None:
         """The attempt was answered and its body is still to come."""
-        self._note_headers(self.call.attempts[-1], response)
-        if self._captures:
-            self._keep_request(response.request)
+        self._note_headers(self.call.attempts[-1], response, headers)
+        self._keep_request(response.request)
 
-    def answered(self, response: Any, body: bytes) -> None:
+    def answered(self, response: Any, headers: Mapping[str, str]) -> None:
         """The attempt was answered in full."""
-        self.streams(response)
-        self.complete(body)
-
-    def complete(self, body: bytes) -> None:
-        """The whole body of a plain answer is there."""
-        if self._hand_on is None:
-            return
-        attempt = self._close_attempt()
-        if self.call.operation == "messages":
-            try:
-                message = json.loads(body)
-                self.call.model = message.get("model")
-                self.call.usage = message.get("usage")
-                self._note_stop(message.get("stop_reason"), message.get("stop_details"))
-            except (ValueError, AttributeError):
-                attempt.category = "invalid_output"
-                self.finish("error", Failure("invalid_output", status=attempt.status, message="not a JSON message"))
-                return
-            if self._captures:
-                self.call.received = body
-        self.finish("ok")
-
-    def answered_locally(self) -> None:
-        """A middleware of the application's answered, without any HTTP."""
+        self.streams(response, headers)
         self._close_attempt()
-        self.call.source = "cache"
-        self.finish("ok")
 
-    def unseen(self) -> None:
-        """The call was answered, and what the answer said is not known."""
-        if self._hand_on is None:
-            return
-        self._close_attempt()
-        self.call.usage_complete = False
-        self.finish("ok")
+    def message(self, message: Mapping[str, Any], body: bytes) -> None:
+        """What the answer says."""
+        call = self.call
+        call.model = message.get("model")
+        call.usage = message.get("usage")
+        self._note_stop(message.get("stop_reason"), message.get("stop_details"))
+        call.received = body
 
-    def cancelled(self) -> None:
-        """The caller did not read the answer."""
-        if self._hand_on is None:
-            return
-        self._close_attempt().category = "cancelled"
-        self.finish("cancelled", Failure("cancelled"))
-
-    def read(self, reader: StreamReader, outcome: Outcome, failure: Failure | None = None) -> None:
-        """A stream is over: at its end, broken off, or closed by the caller. What follows changes nothing."""
-        if self._hand_on is None:
-            return
+    def read(self, reader: StreamReader, category: Category | None) -> None:
+        """A stream is over: at its end, broken off, or closed by the caller."""
         attempt = self._close_attempt()
-        attempt.category = failure.category if failure else None
+        attempt.category = category
         call = self.call
         began = self._started + attempt.start
         call.ttft = None if reader.first_delta_at is None else reader.first_delta_at - began
@@ -159,27 +98,38 @@ class Recording:
         call.usage = reader.settled_usage() or None
         call.usage_complete = reader.usage_final
         self._note_stop(reader.stop_reason, reader.stop_details)
-        if self._captures:
-            call.received = reader
-        self.finish(outcome, failure)
+        call.received = reader
 
-    def finish(self, outcome: Outcome, failure: Failure | None = None) -> None:
-        """Sets how the call ended and hands it on; only the first end counts."""
+    def unseen(self) -> None:
+        """The attempt was answered, and what the answer said is not known."""
+        self._close_attempt()
+        self.call.usage_complete = False
+
+    def ended(self, category: Category | None) -> None:
+        """The attempt is over, and all there is to know about its end is why."""
+        self._close_attempt().category = category
+
+    def finish(self, outcome: Outcome, failure: Failure | None = None) -> bool:
+        """Sets how the call ended and hands it on; only the first end counts, and returns True."""
         hand_on, self._hand_on = self._hand_on, None
         if hand_on is None:
-            return
+            return False
         self.call.duration = self.clock() - self._started
         self.call.outcome = outcome
         self.call.error = failure
         hand_on(self.call)
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        return self._hand_on is None
 
     def _close_attempt(self) -> Attempt:
         attempt = self.call.attempts[-1]
         attempt.duration = self.clock() - self._started - attempt.start
         return attempt
 
-    def _note_headers(self, attempt: Attempt, response: Any) -> None:
-        headers = response.headers
+    def _note_headers(self, attempt: Attempt, response: Any, headers: Mapping[str, str]) -> None:
         attempt.status = response.status_code
         attempt.request_id = self.call.request_id = headers.get("request-id")
         self.call.limits = _limits.snapshot(headers)
@@ -191,4 +141,30 @@ class Recording:
 
     def _keep_request(self, request: Any) -> None:
         # The bytes the SDK serialised: unlike the application's list of messages they never change afterwards.
-        self.call.sent = request.content if request is not None else None
+        content = getattr(request, "content", None)
+        if isinstance(content, bytes):
+            self.call.sent = content
+
+
+def failure_of(error: BaseException, category: Category) -> Failure:
+    """What is told of an exception."""
+    failure = Failure(category, type(error).__name__, status=getattr(error, "status_code", None))
+    if isinstance(type_ := getattr(error, "type", None), str):
+        failure.type, failure.code = type_, getattr(error, "error_code", None)
+        failure.message = getattr(error, "api_message", None)
+    return failure
+
+
+def failure_of_answer(status: int, body: bytes | None) -> Failure:
+    """What is told of an answer with an error status; `body` is None when it could not be read."""
+    type_, code, message = _errors.describe(body)
+    return Failure(_errors.of_answer(status, type_, code, message), type_, code, status, message or None)
+
+
+def message_in(body: bytes) -> dict[str, Any] | None:
+    """The message a plain answer holds; None when it holds none."""
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None

@@ -16,6 +16,7 @@ from llmclient._buffer import Buffer
 from llmclient._call import Call
 from llmclient._delivery import Delivery
 from llmclient._quietly import quietly, warn
+from llmclient._score import Score
 
 THREAD_NAME: Final = "llmclient-sender"
 EXIT_SECONDS: Final = 2.0
@@ -58,8 +59,8 @@ class Shipper:
     def delivery(self) -> Delivery:
         return self._delivery
 
-    def emit(self, call: Call) -> None:
-        """Takes a finished call. Constant time; never raises, never waits."""
+    def emit(self, call: Call | Score) -> None:
+        """Takes a finished call, or a score of one. Constant time; never raises, never waits."""
         if self._pid != os.getpid():  # forked behind Python's back
             self._reset()
         if threading.get_ident() == self._sender:  # a call made while sending must not feed on itself

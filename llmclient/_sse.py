@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from llmclient import _usage
+from llmclient import _stream, _usage
 
 KEPT_BYTES: Final = 4 * 1024 * 1024  # of delta events; beyond it text is counted, no longer kept
 ENVELOPE_BYTES: Final = 90  # around the text of one delta: good enough for counting what is no longer kept
@@ -30,13 +30,17 @@ class StreamReader:
         self.kept = 0
         self._uncounted = 0  # characters of deltas that were not kept
         self.events = 0
+        self.pings = 0
         self.usage: dict[str, Any] = {}
         self.model: str | None = None
+        self._start: dict[str, Any] = {}  # the message as it began
         self.stop_reason: str | None = None
         self.stop_details: dict[str, Any] | None = None
+        self.stop_sequence: str | None = None
         self.usage_final = False
         self.stopped = False
         self.error: dict[str, Any] | None = None
+        self.has_content = False
         self.first_delta_at: float | None = None
         self.first_text_at: float | None = None
 
@@ -66,12 +70,14 @@ class StreamReader:
         if not event:
             return
         self.events += 1
-        if event == b"content_block_delta":
+        if event == b"ping":
+            self.pings += 1
+        elif event == b"content_block_delta":
             self._delta(data, now)
-        elif event == b"content_block_start":
+        elif event in (b"content_block_start", b"content_block_stop"):
             self._keep(data)
         elif event == b"message_start":
-            message = json.loads(data)["message"]
+            message = self._start = json.loads(data)["message"]
             self.model = message.get("model")
             self.usage = dict(message.get("usage") or {})
         elif event == b"message_delta":
@@ -86,6 +92,9 @@ class StreamReader:
             self.first_delta_at = now
         if self.first_text_at is None and b'"text_delta"' in data:
             self.first_text_at = now
+        if not self.has_content:
+            kind, text = _delta_text(_loads(data))
+            self.has_content = bool(text) or kind not in TEXT_OF_DELTA  # a refusal begins with a text of nothing
         self._keep(data)
 
     def _keep(self, data: bytes) -> None:
@@ -100,6 +109,7 @@ class StreamReader:
         self.usage = _usage.merge(self.usage, event.get("usage") or {})
         self.stop_reason = delta.get("stop_reason") or self.stop_reason
         self.stop_details = delta.get("stop_details") or self.stop_details
+        self.stop_sequence = delta.get("stop_sequence") or self.stop_sequence
         self.usage_final = self.stop_reason is not None
 
     def settled_usage(self) -> dict[str, Any]:
@@ -114,6 +124,20 @@ class StreamReader:
     def text(self) -> str:
         """The visible text received so far."""
         return "".join(text for kind, text in self._deltas() if kind == "text_delta")
+
+    def message(self) -> dict[str, Any] | None:
+        """The message as it would have come in one piece; None when it did not come whole, or was not all kept."""
+        if not self.stopped or self._uncounted:
+            return None
+        end = {"stop_reason": self.stop_reason, "stop_details": self.stop_details, "stop_sequence": self.stop_sequence}
+        return _stream.assembled(
+            [
+                {"type": "message_start", "message": self._start},
+                *map(_loads, self._blocks),
+                {"type": "message_delta", "delta": end, "usage": self.usage},
+                {"type": "message_stop"},
+            ]
+        )
 
     def content(self) -> list[dict[str, Any]]:
         """The content blocks received so far, put together from their deltas."""

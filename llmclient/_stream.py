@@ -1,7 +1,7 @@
 """A message as the stream of events it would have come in, and back. Pure; the order of events is the API's own."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from llmclient import _usage
@@ -21,10 +21,18 @@ def events_of(message: Mapping[str, Any], *, pieces: int = 1) -> bytes:
 
 def message_of(stream: bytes) -> dict[str, Any] | None:
     """The message a complete stream carries; None when it is not complete, or no stream of a message."""
+    try:
+        return assembled(_decode(stream))
+    except ValueError:
+        return None
+
+
+def assembled(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The message some events carry; None when they are not all of one."""
     message: dict[str, Any] | None = None
     parts: dict[int, list[str]] = {}  # of the input of a tool, by block
     try:
-        for event in _decode(stream):
+        for event in events:
             kind = event.get("type")
             if kind == "message_start":
                 message = {**event["message"], "content": []}

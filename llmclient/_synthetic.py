@@ -48,15 +48,9 @@ def http_request(request: APIRequest) -> httpx2.Request:
 
 def api_response(request: APIRequest, message: Mapping[str, Any], *, asynchronous: bool, pieces: int = 1) -> Any:
     """What a middleware returns to answer a request itself: `APIResponse`, or `AsyncAPIResponse`."""
-    raw = http_response(http_request(request), message, stream=request.stream, pieces=pieces)
-    return replayed(request, raw, asynchronous=asynchronous)
-
-
-def replayed(request: APIRequest, raw: httpx2.Response, *, asynchronous: bool) -> Any:
-    """The same for a response that is there already, one that was held back perhaps."""
     response_class: Any = anthropic.AsyncAPIResponse if asynchronous else anthropic.APIResponse
     return response_class(
-        raw=raw,
+        raw=http_response(http_request(request), message, stream=request.stream, pieces=pieces),
         cast_to=request.cast_to,
         client=_reader(asynchronous),
         stream=request.stream,

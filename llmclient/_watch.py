@@ -1,11 +1,15 @@
-"""Follows the body of an answer while the application reads it, and says when it broke off."""
+"""Follows the body of an answer while it is read, and says when it broke off or took too long."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from llmclient._call import Failure
-from llmclient._exceptions import StreamInterrupted
-from llmclient._recording import Recording
+import anthropic
+
+from llmclient._call import Call, Failure, Outcome
+from llmclient._errors import category
+from llmclient._exceptions import DeadlineExceeded, StreamInterrupted
+from llmclient._recording import failure_of
 from llmclient._sse import StreamReader
 
 if TYPE_CHECKING:
@@ -13,6 +17,25 @@ if TYPE_CHECKING:
 
 LARGEST_BODY: Final = 8 * 1024 * 1024  # of a plain answer that is read piece by piece
 END: Final = GeneratorExit()  # instead of an error that came after the message was complete
+NEVER: Final = float("inf")
+
+
+class Listener(Protocol):
+    """Who wants to know how a body ended. Told once; `reader` or `body` hold what was seen of it."""
+
+    def stream_over(self, reader: StreamReader, outcome: Outcome, failure: Failure | None) -> None: ...
+
+    def body_over(self, body: bytes | None, outcome: Outcome, failure: Failure | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a stream may take, on the clock of `now`: instants, and `idle` in seconds."""
+
+    now: Callable[[], float]
+    first_token_at: float = NEVER
+    idle: float = NEVER
+    total_at: float = NEVER
 
 
 class StreamWatch:
@@ -20,78 +43,140 @@ class StreamWatch:
 
     def __init__(
         self,
-        recording: Recording,
+        listener: Listener,
+        call: Call,
         request: "httpx2.Request",
         *,
         decode: Callable[[bytes], bytes] | None,
         clock: Callable[[], float],
+        patience: Patience,
     ) -> None:
-        self._recording = recording
+        self._listener = listener
+        self._call = call
         self._request = request
         self._decode = decode
         self._clock = clock
-        self._reader = StreamReader()
+        self._patience = patience
+        self.reader = StreamReader()
         self._seen = False
+        self._told = False
+        self._progress = 0
+        self._progress_at = patience.now()
 
-    def feed(self, chunk: bytes) -> tuple[bytes, StreamInterrupted | None]:
+    @property
+    def shown(self) -> bool:
+        """Whether there is something for the caller to see: from then on nothing can be tried again."""
+        return self.reader.has_content or self.reader.stopped
+
+    def seconds_left(self) -> float:
+        """Until the stream is overdue, whatever comes in the meantime."""
+        patience = self._patience
+        until = patience.total_at if self.shown else min(patience.total_at, patience.first_token_at)
+        return until - patience.now()
+
+    def feed(self, chunk: bytes) -> tuple[bytes, BaseException | None]:
         """What to pass on of the chunk, and what to raise after it."""
         self._seen = True
-        reader = self._reader
+        reader = self.reader
         stopped = reader.stopped
         cut = reader.feed(self._decode(chunk) if self._decode else chunk, self._clock())
         if reader.stopped and not stopped:
-            self._recording.read(reader, "ok")
+            self._tell("ok")
         if cut is None or self._decode is not None:
             # In a compressed chunk the error event cannot be cut off: the SDK reads it and raises its own error.
-            return chunk, None
+            return chunk, self._overdue()
         return chunk[:cut], self._broke_off(None)
 
-    def ended(self) -> StreamInterrupted | None:
+    def ended(self) -> BaseException | None:
         """The body came to its end."""
-        if self._reader.stopped or (self._seen and not self._reader.events):
+        if self.reader.stopped or (self._seen and not self.reader.events):
             # Bytes in which no event was found are not a stream of messages; leave them to the caller.
-            self._recording.read(self._reader, "ok")
+            self._tell("ok")
             return None
-        return self._broke_off(None)
+        return self._overdue() or self._broke_off(None)
 
     def failed(self, error: BaseException) -> BaseException:
         """Reading the body raised; returns what to raise instead."""
-        if self._reader.stopped:
+        if self.reader.stopped:
             return END if isinstance(error, Exception) else error
         if not isinstance(error, Exception):
             self._cancelled()
             return error
+        overdue = self._overdue()
+        if overdue is not None:
+            overdue.__cause__ = error
+            return overdue
+        if not self.shown and "Timeout" in type(error).__name__:
+            return self._timed_out(error)
         return self._broke_off(error)
 
     def closed(self) -> None:
         """The caller is done with the body."""
-        if self._reader.error is not None:
+        if self.reader.error is not None:
             self._broke_off(None)
-        elif not self._reader.stopped:
+        elif not self.reader.stopped:
             self._cancelled()
 
     def give_up(self) -> None:
         """The stream could not be followed; the call is known to have been answered and no more."""
-        self._recording.unseen()
+        if not self._told:
+            self._told = True
+            self._listener.body_over(None, "ok", None)
+
+    def _overdue(self) -> BaseException | None:
+        """Pings reset the timeout of the socket, so the time is looked at with every chunk."""
+        reader, patience = self.reader, self._patience
+        if reader.stopped:
+            return None
+        now = patience.now()
+        progress = reader.events - reader.pings
+        if progress != self._progress:
+            self._progress, self._progress_at = progress, now
+        if now >= patience.total_at:
+            return self._too_late()
+        if not self.shown and now >= patience.first_token_at:
+            return self._timed_out(None)
+        if now - self._progress_at >= patience.idle:
+            return self._timed_out(None) if not self.shown else self._broke_off(None, idle=True)
+        return None
+
+    def _too_late(self) -> DeadlineExceeded:
+        message = "The time for the call was used up before the stream ended"
+        self._tell("error", Failure("deadline_exceeded", "total_timeout", status=200, message=message))
+        late = DeadlineExceeded(message, partial=self.reader.text())
+        late.call = self._call
+        return late
+
+    def _timed_out(self, cause: Exception | None) -> anthropic.APITimeoutError:
+        self._tell("error", Failure("timeout", "first_token_timeout", status=200))
+        error = anthropic.APITimeoutError(self._request)
+        error.__cause__ = cause
+        return error
 
     def _cancelled(self) -> None:
-        self._recording.read(self._reader, "cancelled", Failure("cancelled"))
+        self._tell("cancelled", Failure("cancelled"))
 
-    def _broke_off(self, cause: Exception | None) -> StreamInterrupted:
-        said = self._reader.error
+    def _broke_off(self, cause: Exception | None, *, idle: bool = False) -> StreamInterrupted:
+        said = self.reader.error
         if said is not None:
             type_, message = said.get("type"), f"The stream broke off: {said.get('message') or said.get('type')}"
         elif cause is not None:
             type_, message = type(cause).__name__, f"The stream broke off: {type(cause).__name__}"
+        elif idle:
+            type_, message = "idle_timeout", "The stream broke off: nothing but pings came for too long"
         else:
             type_, message = "eof", "The stream ended before the message did"
-        failure = Failure("stream_interrupted", type_, status=200, message=message)
-        self._recording.read(self._reader, "error", failure)
+        self._tell("error", Failure("stream_interrupted", type_, status=200, message=message))
         body = None if said is None else {"type": "error", "error": said}
-        interruption = StreamInterrupted(message, self._request, body=body, partial=self._reader.text())
-        interruption.call = self._recording.call
+        interruption = StreamInterrupted(message, self._request, body=body, partial=self.reader.text())
+        interruption.call = self._call
         interruption.__cause__ = cause
         return interruption
+
+    def _tell(self, outcome: Outcome, failure: Failure | None = None) -> None:
+        if not self._told:
+            self._told = True
+            self._listener.stream_over(self.reader, outcome, failure)
 
 
 class BodyWatch:
@@ -100,12 +185,18 @@ class BodyWatch:
     Only a `readable` one, JSON, is looked into.
     """
 
-    def __init__(self, recording: Recording, *, decode: Callable[[bytes], bytes] | None, readable: bool) -> None:
-        self._recording = recording
+    shown = True
+
+    def __init__(self, listener: Listener, *, decode: Callable[[bytes], bytes] | None, readable: bool) -> None:
+        self._listener = listener
         self._readable = readable
         self._decode = decode
         self._parts: list[bytes] = []
         self._size = 0
+        self._told = False
+
+    def seconds_left(self) -> float:
+        return NEVER
 
     def feed(self, chunk: bytes) -> tuple[bytes, None]:
         self._size += len(chunk)
@@ -114,20 +205,24 @@ class BodyWatch:
         return chunk, None
 
     def ended(self) -> None:
-        if self._readable and self._size <= LARGEST_BODY:
-            self._recording.complete(b"".join(self._parts))
-        else:
-            self._recording.unseen()
+        whole = self._readable and self._size <= LARGEST_BODY
+        self._tell(b"".join(self._parts) if whole else None, "ok")
 
     def failed(self, error: BaseException) -> BaseException:
-        self._recording.raised(error, final=True)
+        found = category(error)
+        self._tell(None, "cancelled" if found == "cancelled" else "error", failure_of(error, found))
         return error
 
     def closed(self) -> None:
-        self._recording.cancelled()
+        self._tell(None, "cancelled", Failure("cancelled"))
 
     def give_up(self) -> None:
-        self._recording.unseen()
+        self._tell(None, "ok")
+
+    def _tell(self, body: bytes | None, outcome: Outcome, failure: Failure | None = None) -> None:
+        if not self._told:
+            self._told = True
+            self._listener.body_over(body, outcome, failure)
 
 
 Watch = StreamWatch | BodyWatch

@@ -2,18 +2,17 @@
 
     Policy(fallback=[Cached(fresh="5m", max_stale="1d"), Model("claude-haiku-5-5"), Rule(keywords), Notice("Soon.")])
 
-How a chain is driven. An element says by `handles(category)` whether it is for such a failure at all; `answers(chain,
-category)` are those that are. Its `steps(asked, now)` is a generator (`now`: Unix time) that yields `Run` effects, each
-to be performed and its result sent back or its exception thrown in, and returns
+How a chain is driven: `fresh(chain, asked, now)` before Claude is asked; `remember(chain, asked, message, now)` with
+what Claude answered to that request, filters applied; when Claude failed, `ask(element, asked, now)` for each element
+of `answers(chain, category)`. All are generators (`now`: Unix time) that yield `Run` effects, each to be performed and
+its result sent back or its exception thrown in. Asking returns
 
 * None: not mine, ask the next one;
 * `Answered` with a `body`: the message to give to the caller; its `source` says what it is;
 * `Answered` with a `next_body`: a request to send instead, through the same retries and limits. Where that fails, too,
-  the chain goes on behind this element, still for the category it began with.
+  the chain goes on behind this element, still for the category it began with;
 
-It may raise `Deferred`, which is the caller's; everything else that goes wrong in an element is told in the log and
-taken for None. Around the chain: each `Cached.before(asked, now)` before Claude is asked, and `remember(chain, asked,
-message, now)` with what Claude answered, filters applied. An element of your own needs `handles` and `steps`.
+or raises `Deferred`, which is the caller's. An element of your own needs `handles` and `steps`, see `Fallback`.
 """
 
 import importlib
@@ -30,6 +29,7 @@ from llmclient._run import Run, is_async
 
 if TYPE_CHECKING:
     from llmclient._call import Source
+    from llmclient._exceptions import Deferred
 
 __all__ = [
     "Answered",
@@ -43,7 +43,9 @@ __all__ = [
     "Rule",
     "Run",
     "answers",
+    "ask",
     "check",
+    "fresh",
     "remember",
 ]
 
@@ -66,13 +68,28 @@ UNPAID: Final[frozenset[Category]] = frozenset({"spend_limit", "billing"})
 
 
 class Fallback(Protocol):
-    """An element of the chain."""
+    """An element of the chain. Whatever it raises but `Deferred` is told in the log and taken for None."""
 
     def handles(self, category: Category) -> bool:
         """Whether it is for a call that failed so."""
 
     def steps(self, asked: Asked, now: float) -> Steps:
-        """Looks for an answer; see the module."""
+        """Looks for an answer: yields `Run`s, returns what `ask` is to return."""
+
+
+def fresh(chain: Iterable[Fallback], asked: Asked, now: float) -> Steps:
+    """An answer that is still fresh, from the first `Cached` that has one."""
+    for element in chain:
+        if isinstance(element, Cached):
+            answered = yield from _guarded(element, element.before(asked, now))
+            if answered is not None:
+                return answered
+    return None
+
+
+def ask(element: Fallback, asked: Asked, now: float) -> Steps:
+    """What an element answers."""
+    return (yield from _guarded(element, element.steps(asked, now)))
 
 
 def answers(chain: Iterable[Fallback], category: Category) -> list[Fallback]:
@@ -81,8 +98,10 @@ def answers(chain: Iterable[Fallback], category: Category) -> list[Fallback]:
 
 
 def check(chain: Iterable[Fallback], *, asynchronous: bool) -> None:
-    """Raises TypeError for what this kind of client can never use: an async rule or queue with a sync client."""
+    """Raises TypeError for what is no fallback, or can never be used by this kind of client: async with a sync one."""
     for element in chain:
+        if isinstance(element, type) or not (hasattr(element, "handles") and hasattr(element, "steps")):
+            raise TypeError(f"fallback: {element!r} is none; give Cached(…), Model(…), Rule(…), Defer(…) or Notice(…)")
         if not asynchronous and getattr(element, "needs_async", False):
             raise TypeError(f"{element!r} is async; that works with the async clients only")
 
@@ -133,12 +152,8 @@ class Rule:
         return self.on_refusal if category == "refusal" else _local(category)
 
     def steps(self, asked: Asked, now: float) -> Steps:  # noqa: ARG002
-        try:
-            said = yield Run(self.function, asked, blocking=self.blocking)
-            return None if said is None else _given("rule", said, asked)
-        except Exception as error:  # noqa: BLE001  # a rule that fails must not be what the caller gets to see
-            warn("fallback:rule", "the rule %r failed, the next fallback is asked: %r", self.function, error)
-            return None
+        said = yield Run(self.function, asked, blocking=self.blocking)
+        return None if said is None else _given("rule", said, asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +180,8 @@ class Defer:
     def steps(self, asked: Asked, now: float) -> Steps:  # noqa: ARG002
         job = Job(asked.body, asked.labels, asked.category, asked.variant, asked.call_id)
         put = self._put()
-        try:
-            ticket = yield Run(put, job, blocking=self.blocking and not is_async(put))
-        except Exception as error:  # noqa: BLE001  # a queue that takes nothing is one more thing that is down
-            warn("fallback:defer", "deferring a call failed, the next fallback is asked: %r", error)
-            return None
-        # Only here: the SDK is loaded by now, and our exceptions are its own.
-        from llmclient._exceptions import Deferred  # noqa: PLC0415
-
-        raise Deferred(ticket)
+        ticket = yield Run(put, job, blocking=self.blocking and not is_async(put))
+        raise _deferred()(ticket)
 
     def _put(self) -> Callable[[Job], Any]:
         if isinstance(self.queue, str):
@@ -202,6 +210,24 @@ class Notice:
     def steps(self, asked: Asked, now: float) -> Steps:  # noqa: ARG002
         yield from ()
         return None if _prompt.wants_schema(asked.body) else _given("notice", self.text, asked)
+
+
+def _guarded(element: Fallback, steps: Steps) -> Steps:
+    try:
+        return (yield from steps)
+    except Exception as error:  # the caller is to see what Claude's error was, not one of ours
+        if isinstance(error, _deferred()):
+            raise
+        name = type(element).__name__
+        warn(f"fallback:{name}", "the fallback %s failed and is passed over: %r", name, error)
+        return None
+
+
+def _deferred() -> "type[Deferred]":
+    # Only when it is needed: our exceptions are the SDK's, and whoever makes a policy need not load it for that.
+    from llmclient._exceptions import Deferred  # noqa: PLC0415
+
+    return Deferred
 
 
 def _local(category: Category) -> bool:

@@ -98,4 +98,5 @@ HISTOGRAMS: Final = (
 )
 
 FACT_NAMES: Final = frozenset(fact.name for fact in FACTS)
+PERCENTILES: Final = frozenset(name for histogram in HISTOGRAMS for name in histogram.columns)
 USER_FACTS: Final = tuple(fact for fact in FACTS if fact.per_user)

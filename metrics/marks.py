@@ -15,6 +15,8 @@ from django.db import connection
 from ingest.vocabulary import Grain
 from metrics.windows import SPANS, Window, floor
 
+# Where marks of a grain lie. A month is marked by the days that it may lack.
+_STEPS: Final = SPANS | {Grain.MONTH: SPANS[Grain.DAY]}
 # A busy minute can have any number of marks; this many are read at once, with one recomputation for all of one bucket.
 MARKS_AT_ONCE: Final = 100_000
 
@@ -46,18 +48,20 @@ def newest(grain: Grain) -> int:
         return int(mark)
 
 
-def read(grain: Grain, *, up_to: int, buckets: int, open_from: datetime, settled_before: datetime) -> list[Dirty]:
-    """Return the longest-waiting dirty buckets of a grain.
+def read(
+    grain: Grain, *, up_to: int, buckets: int, before: datetime, unread_from: datetime, settled_before: datetime
+) -> list[Dirty]:
+    """Return the longest-waiting dirty buckets of a grain, of the marks that lie before a time.
 
-    A bucket that starts at `open_from` or later is left until its oldest mark is older than `settled_before`.
+    A bucket that starts at `unread_from` or later is left until its oldest mark is older than `settled_before`.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT project_id, bucket, min(marked_at), array_agg(id)
-              FROM (SELECT id, project_id, bucket, marked_at
+              FROM (SELECT id, project_id, date_trunc(%s, bucket, 'UTC') AS bucket, marked_at
                       FROM rollup_dirty
-                     WHERE grain = %s AND id <= %s
+                     WHERE grain = %s AND id <= %s AND bucket < %s
                      ORDER BY id
                      LIMIT %s) AS oldest
              GROUP BY project_id, bucket
@@ -65,7 +69,7 @@ def read(grain: Grain, *, up_to: int, buckets: int, open_from: datetime, settled
              ORDER BY min(id)
              LIMIT %s
             """,
-            [grain, up_to, MARKS_AT_ONCE, open_from, settled_before, buckets],
+            [grain.name.lower(), grain, up_to, before, MARKS_AT_ONCE, unread_from, settled_before, buckets],
         )
         return [Dirty(project, bucket, at, tuple(marks)) for project, bucket, at, marks in cursor.fetchall()]
 
@@ -80,10 +84,14 @@ def delete(grain: Grain, dirty: Iterable[Dirty]) -> None:
 
 
 def insert(grain: Grain, dirty: Iterable[Dirty]) -> None:
-    """Mark the coarser buckets that these lie in. The marks keep their age, because the watermark is read from it."""
+    """Mark the coarser buckets that these lie in. The marks keep their age, because the watermark is read from it.
+
+    A day is marked for its month once, however often it is recomputed while it is open. Whoever counts months must be
+    kept out meanwhile, or the mark that is already there could be one that is just being used up.
+    """
     oldest: dict[tuple[int, datetime], datetime] = {}
     for each in dirty:
-        key = each.project_id, floor(each.bucket, SPANS[grain])
+        key = each.project_id, floor(each.bucket, _STEPS[grain])
         oldest[key] = min(oldest.get(key, each.marked_at), each.marked_at)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -91,14 +99,32 @@ def insert(grain: Grain, dirty: Iterable[Dirty]) -> None:
             INSERT INTO rollup_dirty (project_id, bucket, marked_at, grain)
             SELECT project_id, bucket, marked_at, %s
               FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) AS mark (project_id, bucket, marked_at)
+             WHERE %s OR (project_id, bucket) NOT IN (SELECT project_id, bucket FROM rollup_dirty WHERE grain = %s)
             """,
             [
                 grain,
                 [project for project, _ in oldest],
                 [bucket for _, bucket in oldest],
                 list(oldest.values()),
+                grain is not Grain.MONTH,
+                grain,
             ],
         )
+
+
+def first_day_lacking(project_id: int, window: Window) -> datetime | None:
+    """Return the first day of a window that its month may lack, or None; the days themselves know it already."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT min(bucket)
+              FROM rollup_dirty
+             WHERE grain = %s AND project_id = %s AND bucket >= %s AND bucket < %s
+            """,
+            [Grain.MONTH, project_id, window.start, window.end],
+        )
+        day: datetime | None = cursor.fetchone()[0]
+        return day
 
 
 def runs(dirty: Sequence[Dirty], grain: Grain, *, longest: int) -> list[Run]:

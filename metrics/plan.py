@@ -14,9 +14,8 @@ from ingest.vocabulary import Grain
 from metrics.facets import facet_of
 from metrics.facts import USER_FACTS
 from metrics.selection import Question
-from metrics.windows import EPOCH, SPANS, Window, ceil, floor
+from metrics.windows import EPOCH, FOREVER, SPANS, Window, ceil, floor
 
-FOREVER: Final = datetime.max.replace(tzinfo=EPOCH.tzinfo)
 # The calls of so much time are read one by one at most, when neither a rollup nor the index on users helps.
 MOST_CALLS: Final = timedelta(days=2)
 
@@ -70,6 +69,11 @@ def open_day(now: datetime) -> datetime:
     return floor(now, _DAY)
 
 
+def open_month(now: datetime) -> datetime:
+    """Return the start of the month that is not over; its rows are not read."""
+    return _month_at(open_day(now), after=False)
+
+
 def plan(question: Question) -> list[Piece]:
     """Return the parts of the window in order of time. Raises WindowTooWideError."""
     pieces = list(_cut(question.window, _ladder(question)))
@@ -116,7 +120,7 @@ def _rollups(question: Question) -> list[Table]:
         if cut_by != {"user_id"} or question.histograms or not question.facts <= {fact.name for fact in USER_FACTS}:
             return []
         return [
-            Table("user_month", Grain.DAY, end=_month_at(today, after=False)),
+            Table("user_month", Grain.DAY, end=min(open_month(now), question.months_until)),
             Table("user_day", Grain.DAY, _DAY, end=today),
         ]
     # In the facets environment 0 is all of them together, so those cannot tell who named none.

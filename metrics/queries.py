@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
-from itertools import chain
+from itertools import count, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from metrics.catalog import METRICS, Metric
 from metrics.formulas import ALWAYS, Columns, Sum, Totals, columns_of
-from metrics.gather import Keep, Strip, gather, gather_strips, largest, seconds_of
-from metrics.plan import WindowTooWideError, plan
+from metrics.gather import Keep, Strip, gather, gather_rest, gather_strips, largest
+from metrics.marks import first_day_lacking
+from metrics.plan import Piece, WindowTooWideError, plan
 from metrics.readings import Breakdown, Comparison, Part, Reading, Series, Value
 from metrics.selection import Key, Question, labels, overflow, resolve
 from metrics.slices import Dimension, Slice
 from metrics.units import ENOUGH_EVENTS
 from metrics.watermark import complete_to, of_pieces
-from metrics.windows import Window
+from metrics.windows import FOREVER, Window, seconds_of
 
 __all__ = ["WindowTooWideError", "breakdown", "compare", "complete_to", "series", "several_series", "value", "values"]
 
@@ -29,7 +30,10 @@ _EXACT: Final = Context(prec=28)
 _NOTHING: Final = Totals()
 # All that a point of a series needs beside its metrics.
 _COUNTED: Final = frozenset({"requests"})
-_Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
+# What each column holds where there were no calls.
+_EMPTY: Final = columns_of([_NOTHING])
+# All parts are read when there are at most so many times those that get a line.
+_READ_AT_ONCE: Final = 2
 
 
 class _Grid(NamedTuple):
@@ -89,25 +93,25 @@ def several_series(
     """
     asked = _asked(metrics)
     question = _question(asked, window, slice_, now=now, step=bucket, by=by)
-    strips: Mapping[Key, Sequence[Strip]] = {}
+    names: Mapping[Key, str] = {0: ""} if by is None else labels(slice_.project_id, by)
+    strips: Mapping[Key, Strip] = {}
     complete = now
-    keys: list[Key] = [0] if by is None else []
+    keys: Sequence[Key] = [0] if by is None else []
     if question is not None:
         pieces = plan(question)
         complete = of_pieces(slice_.project_id, pieces, window, now=now)
-        keep = None if by is None else _top(question, asked[0], top)
-        strips = gather_strips(question, pieces, keep)
-        keys = [0] if keep is None else [*keep.keys, *([None] if keep.others else [])]
-    names: Mapping[Key, str] = {0: ""} if by is None else labels(slice_.project_id, by)
+        if by is None:
+            strips = gather_strips(question, pieces, None)
+        else:
+            strips, keys = _top(question, pieces, asked[0], top, names)
     starts = tuple(window.buckets(bucket))
     grid = _Grid(starts, bucket, bisect_left(starts, now), complete)
     seconds = [seconds_of(start) for start in starts]
     lines: dict[str, list[Series]] = {metric.key: [] for metric in asked}
     for key in keys:
-        of_key = strips.get(key, ())
-        pick = _picker(of_key, seconds, grid.begun)
+        columns = _on_grid(strips.get(key), seconds)
         for metric in asked:
-            lines[metric.key].append(_line(metric, names.get(key, str(key)), of_key, pick, grid))
+            lines[metric.key].append(_line(metric, names.get(key, str(key)), columns, grid))
     return {key: tuple(of_metric) for key, of_metric in lines.items()}
 
 
@@ -132,9 +136,9 @@ def breakdown(
         return Breakdown(dimension, (), None, Part("", _readings(asked, _NOTHING, now)), now)
     pieces = plan(question)
     complete = of_pieces(slice_.project_id, pieces, window, now=now)
-    keep = _rank(question, order, top)
-    cells = gather(question, pieces, keep)
     names = labels(slice_.project_id, dimension)
+    keep = _rank(question, order, top, names)
+    cells = gather(question, pieces, keep)
 
     def part(name: str, totals: Totals) -> Part:
         return Part(name, _readings(asked, totals, complete))
@@ -182,6 +186,7 @@ def _question(
     filters = resolve(slice_)
     if filters is None:
         return None
+    by_user = by == "user_id" or "user_id" in filters
     return Question(
         slice_.project_id,
         filters,
@@ -191,15 +196,35 @@ def _question(
         histograms=frozenset(metric.formula.histogram for metric in asked if metric.formula.histogram),
         step=step,
         by=by,
+        months_until=(first_day_lacking(slice_.project_id, window) if by_user else None) or FOREVER,
     )
 
 
-def _top(question: Question, metric: Metric, top: int) -> Keep:
-    """Return the keys worth a line of their own; a rate or a latency is no reason, so those go by requests."""
-    return _rank(question, metric if isinstance(metric.formula, Sum) else METRICS["requests"], top)
+def _top(
+    question: Question, pieces: Sequence[Piece], metric: Metric, top: int, names: Mapping[Key, str]
+) -> tuple[Mapping[Key, Strip], Sequence[Key]]:
+    """Return the cells of the keys worth a line of their own, and those keys in order; None is all others together.
+
+    A rate or a latency is no reason for a line, so keys go by requests then.
+    """
+    order = metric if isinstance(metric.formula, Sum) else METRICS["requests"]
+    if question.by == "user_id" or len(names) > _READ_AT_ONCE * top:
+        keep = _rank(question, order, top, names)
+        strips: Mapping[Key, Strip] = gather_strips(question, pieces, keep)
+    else:
+        # Most of them will be shown: reading all costs less than asking first which.
+        strips = gather_strips(question, pieces, None)
+        keep = _largest({key: _sum_of(order, strip) for key, strip in strips.items()}, top, names)
+        if keep.others:
+            strips = {**strips, **gather_rest(question, pieces, keep.keys)}
+    return strips, [*keep.keys, *([None] if keep.others else [])]
 
 
-def _rank(question: Question, order: Metric, top: int) -> Keep:
+def _sum_of(metric: Metric, strip: Strip) -> int:
+    return sum(int(value or 0) for value in metric.formula.values(strip.columns))
+
+
+def _rank(question: Question, order: Metric, top: int, names: Mapping[Key, str]) -> Keep:
     """Return the `top` keys by a metric, largest first, and whether there are more."""
     assert question.by is not None
     ranked = replace(
@@ -215,11 +240,15 @@ def _rank(question: Question, order: Metric, top: int) -> Keep:
         users = largest(ranked, pieces, facts=order.facts, most=top + 1)
         return Keep(users[:top], others=len(users) > top)
     cells = gather(ranked, pieces)
-    together = overflow(question.project_id, question.by)
-    values = dict(zip(cells, order.formula.values(columns_of(list(cells.values()))), strict=True))
-    largest_first = sorted(values, key=lambda cell: (values[cell] is None, -(values[cell] or 0), cell[1]))
-    keys = [key for _, key in largest_first if key != together][:top]
-    return Keep(keys, others=len(cells) > len(keys))
+    values = order.formula.values(columns_of(list(cells.values())))
+    return _largest({key: value for (_, key), value in zip(cells, values, strict=True)}, top, names)
+
+
+def _largest(values: Mapping[Key, Value], top: int, names: Mapping[Key, str]) -> Keep:
+    together = overflow(names)
+    largest_first = sorted(values, key=lambda key: (values[key] is None, -(values[key] or 0), key))
+    keys = [key for key in largest_first if key != together][:top]
+    return Keep(keys, others=len(values) > len(keys))
 
 
 def _readings(asked: Sequence[Metric], totals: Totals, complete: datetime) -> dict[str, Reading]:
@@ -232,29 +261,29 @@ def _reading(metric: Metric, cell: Columns, complete: datetime) -> Reading:
     return Reading(metric.key, value, metric.formula.samples(cell)[0], complete, cell["unpriced"][0])
 
 
-def _picker(strips: Sequence[Strip], seconds: Sequence[int], begun: int) -> _Pick:
-    """Return what brings a column of some strips into the order of the grid.
+def _on_grid(strip: Strip | None, seconds: Sequence[int]) -> Columns:
+    """Return the cells of one key in the order of the grid, with nothing in the buckets that have no call."""
+    if strip is None:
+        return {name: [*nothing] * len(seconds) for name, nothing in _EMPTY.items()}
+    if strip.seconds == seconds:
+        return strip.columns
+    place = dict(zip(strip.seconds, count(), strict=False))
+    places = list(map(place.get, seconds, repeat(len(place))))
+    pick = _picker(places)
+    return {name: pick([*column, *_EMPTY[name]]) for name, column in strip.columns.items()}
 
-    Two entries must follow the column: what a bucket without calls holds, and what one that has not begun holds.
-    """
-    place = {second: place for place, second in enumerate(chain.from_iterable(strip.seconds for strip in strips))}
-    places = [place.get(second, len(place) + (at >= begun)) for at, second in enumerate(seconds)]
-    return itemgetter(*places) if len(places) > 1 else lambda column: tuple(column[at] for at in places)
+
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    return itemgetter(*places) if len(places) > 1 else lambda column: [column[place] for place in places]
 
 
-def _line(metric: Metric, name: str, strips: Sequence[Strip], pick: _Pick, grid: _Grid) -> Series:
-    values = chain.from_iterable(metric.formula.values(strip.columns) for strip in strips)
-    samples = chain.from_iterable(metric.formula.samples(strip.columns) for strip in strips)
-    return Series(
-        metric.key,
-        name,
-        grid.starts,
-        grid.step,
+def _line(metric: Metric, name: str, columns: Columns, grid: _Grid) -> Series:
+    values, samples = tuple(metric.formula.values(columns)), tuple(metric.formula.samples(columns))
+    if coming := len(grid.starts) - grid.begun:
         # What has not happened yet is unknown, not zero.
-        pick([*values, metric.empty, None]),
-        pick([*samples, 0, 0]),
-        grid.complete_to,
-    )
+        values = (*values[: grid.begun], *repeat(None, coming))
+        samples = (*samples[: grid.begun], *repeat(0, coming))
+    return Series(metric.key, name, grid.starts, grid.step, values, samples, grid.complete_to)
 
 
 def _difference(value: Value, other: Value) -> Value:

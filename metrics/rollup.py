@@ -3,6 +3,9 @@
 Nothing is ever added up in place. A bucket with marks is recomputed whole from the calls, in one transaction with the
 deletion of the marks that were read. So duplicates, late calls, replays and a crash between any two steps leave totals
 that equal the calls exactly: either the transaction committed, or the marks are still there.
+
+A user's month is made of days that are over. Each day that was recomputed is marked for its month, and the mark is read
+once the day is over. A month none of whose days has a mark is the sum of its days; only such a month is read.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +20,16 @@ from ingest.partitions import kept_from, lower_bound, storable
 from ingest.vocabulary import Grain
 from metrics import marks, rollup_sql
 from metrics.marks import Dirty, Run
-from metrics.windows import SPANS, Window, ceil, floor
+from metrics.plan import open_day, open_month
+from metrics.windows import FOREVER, SPANS, Window, ceil, floor
 from projects.models import Project
 
 # Of the lease a run holds (config.jobs), in seconds: what is not done by then is left to the next run.
 MINUTES_BUDGET: Final = 96
 HOURS_BUDGET: Final = 480
-# The open day changes with every call. Its rows are read only once it is over, so it is recomputed this often at most.
-OPEN_DAY_SETTLES: Final = timedelta(minutes=5)
+# The open day and the open month change all the time. Their rows are read only once they are over, so they are
+# recomputed this often at most.
+UNREAD_SETTLES: Final = timedelta(minutes=5)
 # One recomputation at a time per grain: an older snapshot must not overwrite a newer result. The number is arbitrary.
 LOCK_SPACE: Final = 0x6D65
 
@@ -47,7 +52,7 @@ def roll_up_minutes(*, now: datetime) -> int:
 
 def roll_up_hours(*, now: datetime) -> int:
     """Recompute every hour that has marks, then the days and months. Returns the number of buckets recomputed."""
-    return _drain((_HOURS, _DAYS), now=now, seconds=HOURS_BUDGET)
+    return _drain((_HOURS, _DAYS, _MONTHS), now=now, seconds=HOURS_BUDGET)
 
 
 def rebuild(project_id: int | None, window: Window, *, now: datetime) -> int:
@@ -82,24 +87,24 @@ def _drain(levels: Sequence[_Level], *, now: datetime, seconds: float) -> int:
 def _pass(level: _Level, *, up_to: int, now: datetime) -> int:
     """Recompute some buckets in one transaction; 0 when there are none, or somebody else is at it."""
     with transaction.atomic():
-        if not _claim(level.grain):
+        # Days and months take turns: a day is marked for its month only where it has no mark yet (marks.insert).
+        if not _claim(min(level.grain, Grain.DAY)):
             return 0
-        open_from = (
-            floor(now, SPANS[Grain.DAY]) if level.grain is Grain.DAY else datetime.max.replace(tzinfo=now.tzinfo)
-        )
         dirty = marks.read(
             level.grain,
             up_to=up_to,
             buckets=level.buckets,
-            open_from=open_from,
-            settled_before=now - OPEN_DAY_SETTLES,
+            # An open day is not in its month. Its mark waits until the day is over, and so do the calls it stands for.
+            before=open_day(now) if level.grain is Grain.MONTH else FOREVER,
+            unread_from={Grain.DAY: open_day(now), Grain.MONTH: open_month(now)}.get(level.grain, FOREVER),
+            settled_before=now - UNREAD_SETTLES,
         )
         if not dirty:
             return 0
+        marks.delete(level.grain, dirty)
         level.recompute(dirty, now)
         if level.coarser is not None:
             marks.insert(level.coarser, dirty)
-        marks.delete(level.grain, dirty)
         return len(dirty)
 
 
@@ -132,16 +137,16 @@ def _recompute_hours(dirty: Sequence[Dirty], _: datetime) -> None:
         _replace(run, ("facet_hour", "cube_hour"), rollup_sql.facet_and_cube_hour())
 
 
-def _recompute_days(dirty: Sequence[Dirty], now: datetime) -> None:
+def _recompute_days(dirty: Sequence[Dirty], _: datetime) -> None:
     for run in marks.runs(dirty, Grain.DAY, longest=1):
         _replace(run, ("cube_day",), rollup_sql.cube_day())
         _replace(run, ("user_day",), rollup_sql.user_day())
-    today = floor(now, SPANS[Grain.DAY])
-    # The month of an open day follows when the day is over; nobody reads it before.
-    months = {(each.project_id, each.bucket.date().replace(day=1)) for each in dirty if each.bucket < today}
+
+
+def _recompute_months(dirty: Sequence[Dirty], _: datetime) -> None:
     with connection.cursor() as cursor:
-        for project, month in sorted(months):
-            of_month: dict[str, Any] = {"project": project, "month": month}
+        for each in dirty:
+            of_month: dict[str, Any] = {"project": each.project_id, "month": each.bucket.date()}
             cursor.execute("DELETE FROM user_month WHERE project_id = %(project)s AND bucket = %(month)s", of_month)
             cursor.execute(rollup_sql.user_month(), of_month)
 
@@ -162,4 +167,5 @@ def _replace(run: Run, tables: Sequence[str], insert: str) -> None:
 
 _MINUTES: Final = _Level(Grain.MINUTE, _recompute_minutes, buckets=600, coarser=Grain.HOUR)
 _HOURS: Final = _Level(Grain.HOUR, _recompute_hours, buckets=24, coarser=Grain.DAY)
-_DAYS: Final = _Level(Grain.DAY, _recompute_days, buckets=2, coarser=None)
+_DAYS: Final = _Level(Grain.DAY, _recompute_days, buckets=2, coarser=Grain.MONTH)
+_MONTHS: Final = _Level(Grain.MONTH, _recompute_months, buckets=2, coarser=None)

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from string import Template
 from typing import Final
 
-from ingest.histogram import UPPER_MS, middle_of
+from ingest.vocabulary import Grain
 from metrics.facets import CUBE_DIMENSIONS, FACETS
 from metrics.facts import FACTS, HISTOGRAMS, USER_FACTS, Fact, money
+from metrics.ranks import cumulated, percentile
 
 
 def _merged(facts: Iterable[Fact]) -> str:
@@ -27,8 +28,6 @@ _MERGED: Final = _merged(FACTS)
 _USER_MERGED: Final = _merged(USER_FACTS)
 _CUBE: Final = ", ".join(CUBE_DIMENSIONS.values())
 _FACET_KEYS: Final = ", ".join(dict.fromkeys(["environment_id", *(facet.column for facet in FACETS if facet.column)]))
-# The latency in ms that stands for each bucket; indexed from 1.
-_MIDDLES: Final = f"'{{{','.join(str(middle_of(bucket)) for bucket in range(len(UPPER_MS)))}}}'::int[]"
 
 _HISTOGRAM_COLUMNS: Final = ", ".join(
     name
@@ -45,13 +44,10 @@ _PLACES: Final = Template("""
    GROUP BY GROUPING SETS ($sets)
   HAVING coalesce($names) IS NOT NULL""")
 
-# One row per group of keys with the sparse arrays and the nearest-rank percentiles: the first place that at least
-# that share of the calls does not exceed.
+# One row per group of keys with the sparse arrays and the percentiles.
 _HISTOGRAMS: Final = Template("""
   SELECT $keys, $arrays
-    FROM (SELECT $keys, histogram, place, calls,
-                 sum(calls) OVER (PARTITION BY $keys, histogram ORDER BY place) AS up_to_here,
-                 sum(calls) OVER (PARTITION BY $keys, histogram) AS in_all
+    FROM (SELECT $keys, histogram, place, calls, $cumulated
             FROM $places) AS cumulated
    GROUP BY $keys""")
 
@@ -61,13 +57,12 @@ _SUMS: Final = Template("""
    WHERE project_id = %(project)s AND id >= %(first)s AND id < %(end)s
    GROUP BY bucket, $dimensions""")
 
-# The same cuts of the sums and of the histogram places. Environment 0 is all environments together.
+# The same cuts of the sums and of the histogram places, by environment.
 _CUT: Final = Template("""
-  SELECT bucket, CASE WHEN grouping(environment_id) = 1 THEN 0 ELSE environment_id END AS environment,
-         CASE $numbers ELSE 0 END AS facet, CASE $columns ELSE 0 END AS key, $values
+  SELECT bucket, environment_id AS environment, CASE $numbers ELSE 0 END AS facet, CASE $columns ELSE 0 END AS key,
+         $values
     FROM $base
-   GROUP BY GROUPING SETS ($sets)
-  HAVING grouping(environment_id) = 1 OR environment_id <> 0""")
+   GROUP BY GROUPING SETS ($sets)""")
 
 _JOINED: Final = Template("""
   SELECT $columns, $facts, $histograms
@@ -78,15 +73,14 @@ def _histograms(keys: str, places: str) -> str:
     arrays = []
     for number, histogram in enumerate(HISTOGRAMS):
         mine = f"histogram = {number}"
-        arrays += [
-            f"({_MIDDLES})[1 + min(place) FILTER (WHERE {mine} AND up_to_here * 100 >= in_all * {percent})] AS {column}"
-            for column, percent in histogram.columns.items()
-        ]
+        arrays += [f"{percentile(percent, also=mine)} AS {column}" for column, percent in histogram.columns.items()]
         arrays += [
             f"array_agg({what} ORDER BY place) FILTER (WHERE {mine}) AS {histogram.name}_{name}"
             for what, name in (("place::smallint", "buckets"), ("calls::int", "counts"))
         ]
-    return _HISTOGRAMS.substitute(keys=keys, places=places, arrays=", ".join(arrays))
+    return _HISTOGRAMS.substitute(
+        keys=keys, places=places, cumulated=cumulated(f"{keys}, histogram"), arrays=", ".join(arrays)
+    )
 
 
 def _places(step: str, dimensions: str) -> str:
@@ -103,11 +97,7 @@ def _places(step: str, dimensions: str) -> str:
 
 def _cut(base: str, *, values: str, also: str = "") -> str:
     named = [facet for facet in FACETS if facet.column]
-    sets = [
-        ", ".join(part for part in ("bucket", also, environment, facet.column) if part)
-        for facet in FACETS
-        for environment in ("environment_id", "")
-    ]
+    sets = [", ".join(part for part in ("bucket", also, "environment_id", facet.column) if part) for facet in FACETS]
     return _CUT.substitute(
         base=base,
         values=values,
@@ -119,7 +109,7 @@ def _cut(base: str, *, values: str, also: str = "") -> str:
 
 def _joined(columns: str, sums: str, merged: str, keys: str) -> str:
     histograms = ", ".join(
-        f"coalesce({name}, '{{}}')" if name.endswith(("_buckets", "_counts")) else name
+        f"coalesce({name}, '{{}}') AS {name}" if name.endswith(("_buckets", "_counts")) else name
         for name in _HISTOGRAM_COLUMNS.split(", ")
     )
     return _JOINED.substitute(
@@ -131,22 +121,34 @@ def _insert(table: str, keys: str) -> str:
     return f"INSERT INTO {table} ({keys}, {_FACT_COLUMNS}, {_HISTOGRAM_COLUMNS})"
 
 
-def _facets() -> str:
-    """Return the CTEs from `sums` and `places` to the rows of a facet table, without the project."""
-    keys = "bucket, environment, facet, key"
-    return f""",
+# Environment 0 is all environments together. Where a key has calls in one environment only, which is nearly
+# everywhere, its row is that one's; the others are merged from those of their environments.
+_FACETS: Final = f""",
 facet_sums AS ({_cut("sums", values=_MERGED)}),
 facet_places AS ({_cut("places", values="histogram, place, sum(calls)::int AS calls", also="histogram, place")}),
-facet_histograms AS ({_histograms(keys, "facet_places")})"""
-
-
+facet_histograms AS ({_histograms("bucket, environment, facet, key", "facet_places")}),
+of_one AS ({
+    _joined("bucket, environment, facet, key", "facet_sums", "facet_histograms", "bucket, environment, facet, key")
+}),
+shared AS (SELECT bucket, facet, key FROM facet_sums GROUP BY bucket, facet, key HAVING count(*) > 1),
+shared_sums AS (
+  SELECT bucket, facet, key, {_MERGED} FROM facet_sums JOIN shared USING (bucket, facet, key)
+   GROUP BY bucket, facet, key),
+shared_places AS (
+  SELECT bucket, facet, key, histogram, place, sum(calls)::int AS calls
+    FROM facet_places JOIN shared USING (bucket, facet, key)
+   GROUP BY bucket, facet, key, histogram, place),
+shared_histograms AS ({_histograms("bucket, facet, key", "shared_places")})"""
 _FACET_TARGET: Final = "bucket, environment_id, facet, key, project_id"
-_FACET_ROWS: Final = _joined(
-    "bucket, environment, facet, key, %(project)s",
-    "facet_sums",
-    "facet_histograms",
-    "bucket, environment, facet, key",
-)
+_FACET_ROWS: Final = f"""
+SELECT bucket, environment, facet, key, %(project)s, {_FACT_COLUMNS}, {_HISTOGRAM_COLUMNS}
+  FROM of_one WHERE environment <> 0
+ UNION ALL
+SELECT bucket, 0, facet, key, %(project)s, {_FACT_COLUMNS}, {_HISTOGRAM_COLUMNS}
+  FROM of_one WHERE NOT EXISTS (
+       SELECT FROM shared WHERE (shared.bucket, shared.facet, shared.key) = (of_one.bucket, of_one.facet, of_one.key))
+ UNION ALL
+{_joined("bucket, 0, facet, key, %(project)s", "shared_sums", "shared_histograms", "bucket, facet, key")}"""
 
 
 def facet_minute() -> str:
@@ -154,7 +156,7 @@ def facet_minute() -> str:
     step = "'1 minute'"
     return f"""
 WITH sums AS MATERIALIZED ({_SUMS.substitute(step=step, dimensions=_FACET_KEYS, facts=_OF_CALLS)}),
-places AS MATERIALIZED ({_places(step, _FACET_KEYS)}){_facets()}
+places AS MATERIALIZED ({_places(step, _FACET_KEYS)}){_FACETS}
 {_insert("facet_minute", _FACET_TARGET)} {_FACET_ROWS}"""
 
 
@@ -167,7 +169,7 @@ places AS MATERIALIZED ({_places(step, _CUBE)}),
 cube_histograms AS ({_histograms(f"bucket, {_CUBE}", "places")}),
 cube AS (
 {_insert("cube_hour", f"bucket, {_CUBE}, project_id")}
-{_joined(f"bucket, {_CUBE}, %(project)s", "sums", "cube_histograms", f"bucket, {_CUBE}")}){_facets()}
+{_joined(f"bucket, {_CUBE}, %(project)s", "sums", "cube_histograms", f"bucket, {_CUBE}")}){_FACETS}
 {_insert("facet_hour", _FACET_TARGET)} {_FACET_ROWS}"""
 
 
@@ -201,12 +203,18 @@ SELECT (date_bin('1 day', started_at, 'epoch') AT TIME ZONE 'UTC')::date AS day,
 
 
 def user_month() -> str:
-    """From the days of one month of a project to the month. Cheaper than finding out which of its users changed."""
+    """From the days of one month of a project to the month. Cheaper than finding out which of its users changed.
+
+    A day that has a mark for its month is left out: it is open, and counted when it is over and the mark is read.
+    """
     return f"""
 INSERT INTO user_month (bucket, environment_id, user_id, project_id, {_USER_COLUMNS})
 SELECT %(month)s, environment_id, user_id, %(project)s, {_USER_MERGED}
   FROM user_day
  WHERE project_id = %(project)s AND bucket >= %(month)s AND bucket < %(month)s + interval '1 month'
+   AND bucket NOT IN (SELECT (bucket AT TIME ZONE 'UTC')::date
+                        FROM rollup_dirty
+                       WHERE grain = {Grain.MONTH:d} AND project_id = %(project)s)
  GROUP BY environment_id, user_id"""
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from ingest.dimensions import ABSENT, OTHER_NAME, find, names
 from ingest.vocabulary import DimensionKind, ErrorCategory
 from metrics.slices import NONE, OTHER, Dimension, Slice
-from metrics.windows import Window
+from metrics.windows import FOREVER, Window
 
 # What a row is told apart by: an id of `dim`, an error category, a user's own id. None: all keys not named.
 Key = int | str | None
@@ -36,6 +36,8 @@ class Question:
     histograms: frozenset[str]
     step: timedelta | None = None
     by: Dimension | None = None
+    months_until: datetime = FOREVER
+    """The first day that may be missing in its month; months from there on are read by the day."""
 
     @property
     def dimensions(self) -> frozenset[str]:
@@ -74,6 +76,6 @@ def labels(project_id: int, dimension: Dimension) -> Mapping[Key, str]:
     return known
 
 
-def overflow(project_id: int, dimension: Dimension) -> Key:
-    """Return the key that names beyond the cap were counted under; it is never one of the top parts."""
-    return find(project_id, INTERNED[dimension], OTHER_NAME) if dimension in INTERNED else None
+def overflow(known: Mapping[Key, str]) -> Key:
+    """Return the key that names beyond the cap were counted under, of all labels; it is never one of the top parts."""
+    return next((key for key, name in known.items() if key is not None and name == OTHER_NAME), None)

@@ -7,8 +7,8 @@ from typing import Final
 from django.db import connection
 
 from ingest.vocabulary import Grain
-from metrics.plan import FOREVER, Piece, hour_horizon, open_day
-from metrics.windows import EPOCH, SPANS, Window, floor
+from metrics.plan import Piece, hour_horizon, open_day
+from metrics.windows import EPOCH, FOREVER, SPANS, Window, floor
 
 EVER: Final = Window(EPOCH, FOREVER)
 
@@ -17,10 +17,14 @@ def complete_to(project_id: int, *, now: datetime, grain: Grain = Grain.MINUTE, 
     """Return the time before which every received call of the window is in what `grain` is read for.
 
     That is the age of the oldest mark, or now. Buckets that are never read (the last hours, the open day) do not
-    count: their calls are read from finer tables. A mark of a finer grain holds back the coarser ones too.
+    count: their calls are read from finer tables. A mark of a finer grain holds back the coarser ones too. Months do
+    not count, because one that may lack a day is not read.
     """
     read_until = {Grain.MINUTE: FOREVER, Grain.HOUR: hour_horizon(now), Grain.DAY: open_day(now)}
-    grains = [each for each in Grain if each <= grain]
+    if grain is Grain.DAY:
+        # After midnight the last hours of a day are in the day, though not read by the hour yet.
+        read_until[Grain.HOUR] = max(read_until[Grain.HOUR], read_until[Grain.DAY])
+    grains = [each for each in read_until if each <= grain]
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -11,9 +11,11 @@ import anthropic
 import msgspec
 
 import llmclient
-from ingest import wire
-from ingest.vocabulary import ErrorCategory, Outcome, Source, StopReason
+from ingest import guards, wire
+from ingest.vocabulary import BreakerState, ErrorCategory, Outcome, Source, StopReason
+from llmclient._score import score_of
 from llmclient.testing import Answer, FakeAnthropic, fail, reply
+from tests import factories
 from tests.llmclient.backend import Backend
 
 DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "events.md").read_text()
@@ -36,14 +38,32 @@ def test_the_document_names_every_field_of_an_event_and_no_other() -> None:
 
 def test_the_document_names_every_field_inside_an_event_and_no_other() -> None:
     rows = {row.split("`")[1]: row for row in DOCUMENT.splitlines() if row.startswith("| `")}
-    for name, kind in (("attempts", wire.Attempt), ("error", wire.ErrorInfo), ("content", wire.Content)):
+    for name, kind in (
+        ("attempts", wire.Attempt),
+        ("error", wire.ErrorInfo),
+        ("content", wire.Content),
+        ("budget", wire.Budget),
+        ("quality", wire.Quality),
+        ("hashes", wire.Hashes),
+    ):
         written = re.search(r"`\{(.*?)\}`", rows[name])
         assert written is not None
         assert set(re.findall(r"[a-z]\w*", written[1])) == fields_of(kind)
     assert set(re.findall(r"`(\w+_\w+)`", rows["limits"])) == fields_of(wire.Limits)
-    example = re.search(r'\{"client": (\{.*?\}\}?[^{}]*\}),', DOCUMENT, re.DOTALL)
+    example = re.search(r'```json\n\{"client": (\{.*\}),\n "events"', DOCUMENT, re.DOTALL)
     assert example is not None
-    assert set(json.loads(example[1])) == fields_of(wire.Client)
+    header = json.loads(example[1])
+    assert set(header) == fields_of(wire.Client)
+    assert set(header["transitions"][0]) == fields_of(guards.Transition)
+    known = guards.read(header["guards"], header["transitions"], now=datetime(2026, 11, 22, 10, tzinfo=UTC))
+    assert known.groups == header["guards"]
+    assert len(known.transitions) == 1
+
+
+def test_the_document_names_every_field_of_a_score_and_no_other() -> None:
+    table = DOCUMENT.split("## Scores")[1].split("| field | type | meaning |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == fields_of(wire.Score)
 
 
 def test_the_words_of_the_wire_are_those_that_are_stored() -> None:
@@ -52,9 +72,48 @@ def test_the_words_of_the_wire_are_those_that_are_stored() -> None:
     assert set(get_args(hints["source"])) == {word.name.lower() for word in Source}
 
 
+def test_the_states_of_a_breaker_are_those_of_the_document() -> None:
+    told = DOCUMENT.split("## Guards")[1].split("`guards` says how breaker (")[1].split(")")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == {state.name.lower() for state in BreakerState}
+    assert set(get_args(guards.State)) == {state.name.lower() for state in BreakerState}
+
+
 def test_the_stop_reasons_are_those_of_the_sdk() -> None:
     known = set(get_args(anthropic.types.StopReason))
     assert known == {word.name.lower() for word in StopReason} - {"other"}
+
+
+def test_a_score_the_client_tells_is_one_the_server_keeps() -> None:
+    call_id = factories.call_id(datetime.now(UTC))
+    scores = (score_of(call_id, "liked", 1, "c" * 600), score_of(str(call_id), "tone", "friendly"))
+    told = [score.as_dict() for score in scores]
+    assert {key for score in told for key in score} == fields_of(wire.Score)
+    found, rejected = wire.read_scores(told, now=datetime.now(UTC))
+    assert rejected == []
+    assert [(score.call_id, score.name, score.value, score.label) for score in found] == [
+        (call_id, "liked", 1.0, None),
+        (call_id, "tone", None, "friendly"),
+    ]
+
+
+def test_an_event_with_every_field_of_the_document_is_read_whole() -> None:
+    event = factories.event(
+        queue_ms=15,
+        fallback_from="overloaded",
+        attempts=[{"n": 1, "status": 200, "key_alias": "blue", "model": "claude-haiku-4-5"}],
+        budget={"key": "team-a", "unit": "nanousd", "spent": 1, "limit": 2},
+        quality={"valid": None, "repairs": 1},
+        hashes={"input": "a" * 64, "output": "0" * 64},
+    )
+    envelope = wire.decode(msgspec.json.encode({"events": [event]}))
+    [read] = envelope.events
+    assert envelope.rejected == []
+    assert (read.budget, read.quality) == (wire.Budget("team-a", "nanousd", 1, 2), wire.Quality(None, 1))
+    assert read.hashes == wire.Hashes("a" * 64, "0" * 64)
+    assert (read.attempts[0].key_alias, read.attempts[0].model) == ("blue", "claude-haiku-4-5")
+    # Told as it was read: an event that is put aside keeps all of it.
+    [again] = wire.decode(b'{"events": [' + wire.encode(read) + b"]}").events
+    assert wire.canonical(again) == wire.canonical(read)
 
 
 def test_what_the_client_emits_is_what_the_server_reads() -> None:
@@ -77,8 +136,8 @@ def test_what_the_client_emits_is_what_the_server_reads() -> None:
     [batch] = backend.batches
     sent = batch["events"]
     envelope = wire.decode(msgspec.json.encode(batch))
+    first, second, third = envelope.events
     assert envelope.rejected == []
-    (_, first), (_, second), (_, third) = envelope.events
     assert (first.feature, first.prompt_type, first.user_id, first.session_id) == ("inbox", "triage", "u1", "s1")
     assert first.usage is not None
     assert (first.usage.counts.input_tokens, first.usage.counts.output_tokens) == (12, 3)
@@ -94,4 +153,9 @@ def test_what_the_client_emits_is_what_the_server_reads() -> None:
     assert {key for event in sent for attempt in event["attempts"] for key in attempt} <= fields_of(wire.Attempt)
     assert {key for event in sent for key in event.get("error") or {}} <= fields_of(wire.ErrorInfo)
     assert {key for event in sent for key in event["limits"]} == fields_of(wire.Limits)
-    assert set(batch["client"]) == fields_of(wire.Client)
+    # Guards are told by those who have some, changes of a breaker by those that had one.
+    assert fields_of(wire.Client) - set(batch["client"]) <= {"guards", "transitions"}
+    assert set(batch["client"]) <= fields_of(wire.Client)
+    assert {key for event in sent for key in event.get("quality") or {}} <= fields_of(wire.Quality)
+    assert {key for event in sent for key in event.get("budget") or {}} <= fields_of(wire.Budget)
+    assert {key for event in sent for key in event.get("hashes") or {}} <= fields_of(wire.Hashes)

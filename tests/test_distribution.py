@@ -26,6 +26,7 @@ def test_the_wheel_holds_the_client_its_types_and_nothing_of_the_server(wheel: z
     names = wheel.namelist()
     assert {name.split("/")[0] for name in names} == {"llmclient", f"llm_vitals-{PROJECT['version']}.dist-info"}
     assert "llmclient/py.typed" in names
+    assert "llmclient/prices.json" in names
     assert "llmclient/testing/__init__.py" in names
 
 

@@ -12,7 +12,7 @@ import httpx2
 import llmclient
 from config.replay import virtual
 from config.replay.virtual import Stopwatch, VirtualTime
-from llmclient import _config, _replay
+from llmclient import Policy, Retry, Timeout, _config, _replay
 from llmclient._shipper import Shipper
 from llmclient.testing import PLAN_HEADER
 from llmclient.testing.traffic import Call
@@ -20,15 +20,17 @@ from llmclient.testing.traffic import Call
 MAX_TOKENS: Final = 4096
 # The client sheds what is more than 10,000 events; whoever makes calls faster than they ship has to wait for it.
 MOST_WAITING: Final = 2_000
+# The trace says how much is asked for and the model how much of it fails: nothing is to be held back or given up here.
+POLICY: Final = Policy(timeout=Timeout(total=120), retry=Retry(budget=None), breaker=None, limits=None)
 LOOK_AGAIN: Final = 0.02  # seconds
 
 
 def connect(fake_url: str, *, is_virtual: bool) -> anthropic.Anthropic:
     """The SDK's client, instrumented, pointed at the fake."""
-    client = anthropic.Anthropic(api_key="fake", base_url=fake_url, max_retries=2, timeout=60.0)
+    client = anthropic.Anthropic(api_key="fake", base_url=fake_url, timeout=60.0)
     if is_virtual:
         client = client.with_middleware(VirtualTime())
-    return llmclient.instrument(client)
+    return llmclient.instrument(client, POLICY)
 
 
 def perform(llm: anthropic.Anthropic, call: Call, clock: Callable[[], float] | None) -> bool:

@@ -10,7 +10,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard import request_facts, search
+from dashboard import judgement, request_facts, search
 from dashboard.bodies import Body, read_body
 from dashboard.query import ERRORS, PRESETS, STATUSES, DashboardQuery
 from dashboard.search import Call
@@ -84,6 +84,10 @@ def _about(request: HttpRequest, query: DashboardQuery, call: Call) -> dict[str,
         "limits": request_facts.limits(call),
         "attempts": request_facts.attempts(call),
         "bill": request_facts.bill(call),
+        "budget": request_facts.budget(call),
+        "hidden": request_facts.hidden(call),
+        "hashes": request_facts.hashes(call),
+        "judgement": judgement.judgement(call),
         "parameters": request_facts.parameters(call),
         "redactions": request_facts.redactions(call),
         "has_body": bool(call.row.flags & Flag.HAS_BODY),

@@ -14,7 +14,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from alerting.models import Alert
-from dashboard import first_run, losses, search
+from dashboard import breakers, first_run, losses, search
 from dashboard.context import OPEN
 from dashboard.exports import csv_response
 from dashboard.look import Look
@@ -76,7 +76,7 @@ def _content(query: DashboardQuery) -> dict[str, Any]:
         "panels": shown,
         "open_alerts": open_alerts,
         "complete_to": queries.complete_to(query.slice.project_id, now=query.now),
-        "losses": losses.sentences(query),
+        "losses": breakers.sentences(query) + losses.sentences(query),
         "features": next((one for one in shown if one.panel.key == "features"), None),
     }
 

@@ -1,41 +1,21 @@
 """`python -m llmclient.testing`: the fake Claude API as a process of its own."""
 
-import argparse
 import os
 import signal
 import sys
 import threading
-from typing import Final
 
-from llmclient.testing._buckets import Limits
-from llmclient.testing._fake import FakeAnthropic
-
-STANDARD: Final = Limits()
+from llmclient.testing._flags import fake_of, parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until interrupted; the first line written is the address."""
-    parser = argparse.ArgumentParser(prog="python -m llmclient.testing", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--speed", type=float, default=1.0, help="how many seconds of waiting pass in one second")
-    parser.add_argument("--no-limits", action="store_true", help="no rate limits, and none of their headers")
-    parser.add_argument("--requests-per-minute", type=int, default=STANDARD.requests)
-    parser.add_argument("--input-tokens-per-minute", type=int, default=STANDARD.input_tokens)
-    parser.add_argument("--output-tokens-per-minute", type=int, default=STANDARD.output_tokens)
-    parser.add_argument(
-        "--until-stdin-closes", action="store_true", help="end with the process that holds the other end of stdin"
-    )
-    given = parser.parse_args(argv)
-    limits = Limits(given.requests_per_minute, given.input_tokens_per_minute, given.output_tokens_per_minute)
-    fake = FakeAnthropic(
-        limits=None if given.no_limits else limits,
-        seed=given.seed,
-        speed=given.speed,
-        host=given.host,
-        port=given.port,
-    )
+    parsing = parser()
+    given = parsing.parse_args(argv)
+    try:
+        fake = fake_of(given)
+    except ValueError as wrong:
+        parsing.error(str(wrong))
     try:
         fake.start()
     except OSError as error:

@@ -40,11 +40,17 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an organisation may send per minute to one group of models."""
+    """What an organisation may send per minute: the first three to each group of models."""
 
     requests: int = 10_000
     input_tokens: int = 10_000_000
     output_tokens: int = 2_000_000
+    count_requests: int = 10_000
+    """To `count_tokens`."""
+    batch_requests: int = 5_000
+    """About batches."""
+    batch_queue: int = 500_000
+    """Requests inside batches that may be in processing at a time."""
 
 
 class Pool:
@@ -61,14 +67,17 @@ class Pool:
         Output counts when it is generated, so a call is let in as long as at least one token is left.
         """
         buckets = (self.requests, self.input, self.output)
-        for bucket in buckets:
-            bucket.refill(now)
+        self.refill(now)
         wait = max(bucket.wait(amount) for bucket, amount in zip(buckets, (1, input_tokens, 1), strict=True))
         if wait > 0:
             return wait
         self.requests.debit(1)
         self.input.debit(input_tokens)
         return None
+
+    def refill(self, now: float) -> None:
+        for bucket in (self.requests, self.input, self.output):
+            bucket.refill(now)
 
     def settle(self, output_tokens: int, now: float) -> None:
         """Take what was generated."""
@@ -89,6 +98,11 @@ class Pool:
             ("output-tokens", self.output, 1000),
         ]
         return [pair for name, bucket, grain in lines for pair in _lines(name, bucket, grain, wall, speed)]
+
+
+def request_headers(bucket: Bucket, wall: datetime, speed: float = 1.0) -> list[tuple[str, str]]:
+    """The headers of what is limited by requests alone."""
+    return list(_lines("requests", bucket, 1, wall, speed))
 
 
 def _lines(name: str, bucket: Bucket, grain: int, wall: datetime, speed: float) -> Iterable[tuple[str, str]]:

@@ -7,19 +7,18 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import h11
 
 from llmclient.testing._answers import Break
 from llmclient.testing._messages import PING
 from llmclient.testing._requests import Request
+from llmclient.testing._response import Response
 from llmclient.testing._routes import parse_body
-from llmclient.testing._service import Response
 
 MAX_BODY: Final = 32 * 1024 * 1024
 READ_SIZE: Final = 64 * 1024
-PING_EVERY: Final = 1.0  # seconds of the fake's clock between pings of a stalled stream
 
 
 @cache
@@ -72,8 +71,9 @@ class Connection:
                     raise h11.RemoteProtocolError("the request is larger than 32 MiB")
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-                path = urlsplit(head.target.decode("latin-1")).path
-                return Request(head.method.decode(), path, headers, parse_body(bytes(body)))
+                address = urlsplit(head.target.decode("latin-1"))
+                query = parse_qs(address.query, keep_blank_values=True)
+                return Request(head.method.decode(), address.path, headers, parse_body(bytes(body)), query=query)
             else:
                 return None
 
@@ -82,6 +82,8 @@ class Connection:
             await self._sleep(response.pieces[0].due)
             self._reset()
             return
+        if response.headers_after:
+            await self._sleep(response.headers_after)
         headers = [*response.headers]
         if response.streamed:
             headers.append(("transfer-encoding", "chunked"))
@@ -93,43 +95,67 @@ class Connection:
         if response.breaks is not None and not response.streamed:
             await self._break_plain(response, pending)
             return
-        now = 0.0
-        for piece in response.pieces:
-            if piece.due > now:
-                if response.streamed and pending:
-                    self._writer.write(pending)
-                    pending = b""
-                await self._sleep(piece.due - now)
-                now = piece.due
-            pending += self._http.send(h11.Data(data=piece.data)) or b""
-        if response.breaks is None:
-            pending += self._http.send(h11.EndOfMessage()) or b""
-        response.on_sent()
-        self._writer.write(pending)
+        await self._send_pieces(response, pending)
         if response.breaks is not None:
             await self._break_stream(response)
         await self._writer.drain()
 
+    async def _send_pieces(self, response: Response, pending: bytes) -> None:
+        """Everything in its time. Raises ConnectionAbortedError when the client leaves before the end of a stream."""
+        now = 0.0
+        for sent, piece in enumerate(response.pieces):
+            if piece.due > now:
+                if response.streamed and pending:
+                    await self._put(pending, response.trickle)
+                    pending = b""
+                await self._sleep(piece.due - now)
+                now = piece.due
+                if response.streamed and self._client_left():
+                    response.on_sent(sent)
+                    raise ConnectionAbortedError
+            pending += self._http.send(h11.Data(data=piece.data)) or b""
+        if response.breaks is None:
+            pending += self._http.send(h11.EndOfMessage()) or b""
+        response.on_sent(len(response.pieces))
+        await self._put(pending, response.trickle)
+
+    async def _put(self, data: bytes, trickle: float) -> None:
+        if not trickle:
+            self._writer.write(data)
+            return
+        for byte in data:
+            self._writer.write(bytes((byte,)))
+            await self._writer.drain()
+            await self._sleep(trickle)
+
+    def _client_left(self) -> bool:
+        return self._reader.at_eof() or self._writer.transport.is_closing()
+
     async def _break_stream(self, response: Response) -> None:
         await self._writer.drain()
         if response.breaks is Break.STALL:
-            waited = 0.0
-            while waited < response.stall:
-                await self._sleep(min(PING_EVERY, response.stall - waited))
-                waited += PING_EVERY
-                self._writer.write(self._http.send(h11.Data(data=PING)) or b"")
-                await self._writer.drain()
+            await self._stall(response)
         elif response.breaks is Break.RESET:
             self._reset()
             return
         # A clean end of the body without `message_stop`: the chunked encoding is complete, the message is not.
         self._writer.write(self._http.send(h11.EndOfMessage()) or b"")
 
+    async def _stall(self, response: Response) -> None:
+        if response.ping_every is None:
+            await self._sleep(response.stall)
+            return
+        waited = 0.0
+        while waited < response.stall:
+            await self._sleep(min(response.ping_every, response.stall - waited))
+            waited += response.ping_every
+            self._writer.write(self._http.send(h11.Data(data=PING)) or b"")
+            await self._writer.drain()
+
     async def _break_plain(self, response: Response, head: bytes) -> None:
         (piece,) = response.pieces
         await self._sleep(piece.due)
         half = piece.data[: len(piece.data) // 2]
-        response.on_sent()
         if response.breaks is Break.RESET:
             self._reset()
         elif response.breaks is Break.STALL:

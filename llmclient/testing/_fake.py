@@ -4,27 +4,36 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
-from llmclient.testing._answers import Answer
+from llmclient.testing._account import Account
+from llmclient.testing._answers import Answer, Burst
 from llmclient.testing._buckets import Limits
 from llmclient.testing._connection import Connection
+from llmclient.testing._latency import Latency
+from llmclient.testing._lineup import CURRENT_MODELS, Model
+from llmclient.testing._playbook import Playbook, Script
 from llmclient.testing._requests import Request
-from llmclient.testing._service import Response, Script, Service
+from llmclient.testing._response import Response
+from llmclient.testing._service import Service
 
 REQUESTS_KEPT: Final = 10_000
 START_TIMEOUT: Final = 10.0  # seconds
 
 
 class FakeAnthropic:
-    """Serves `POST /v1/messages` (plain and streamed), `count_tokens` and `GET /v1/models` on a loopback port.
+    """Serves the Claude API on a loopback port: messages, token counts, batches, models, limits, usage and cost.
 
     `script` is a list of answers, used in turn, or a callable that gets each `Request`; where it says nothing (the
-    list is used up, the callable returns None) the header `x-fake-plan` or `x-fake-usage: <input>,<output>` decides,
-    and without these a seeded reply. `limits=None` switches rate limits and their headers off. `speed` divides every
-    waiting: at 60 a second-long answer takes 17 ms, and the buckets refill 60 times as fast. Raises OSError when the
-    port is taken.
+    list is used up or holds None, the callable returns None) the header `x-fake-plan` or
+    `x-fake-usage: <input>,<output>` decides, and without these a seeded reply. `schedule` holds bursts that go before
+    all of these. `limits=None` switches rate limits and their headers off, `keys` names the only keys accepted.
+    `latency` is for answers that nobody timed; without it they come at once. Requests inside batches take
+    `batch_seconds`. `speed` divides every waiting: at 60 a second-long answer takes 17 ms, and the buckets refill 60
+    times as fast. Raises OSError when the port is taken.
     """
 
     def __init__(
@@ -32,6 +41,11 @@ class FakeAnthropic:
         script: Script = (),
         *,
         limits: Limits | None = Limits(),  # noqa: B008  frozen
+        schedule: Iterable[Burst] = (),
+        latency: Latency | None = None,
+        keys: Iterable[str] | None = None,
+        models: Iterable[Model] = CURRENT_MODELS,
+        batch_seconds: float = 60.0,
         seed: int = 0,
         speed: float = 1.0,
         host: str = "127.0.0.1",
@@ -40,8 +54,13 @@ class FakeAnthropic:
         if speed <= 0:
             raise ValueError(f"speed: {speed} is not above 0")
         self.requests: deque[Request] = deque(maxlen=REQUESTS_KEPT)
-        self._speed = speed
-        self._service = Service(script, limits=limits, seed=seed, speed=speed, clock=self.clock)
+        self._speed, self._skipped = speed, 0.0
+        self._account = Account(
+            limits=limits, models=models, keys=keys, seed=seed, speed=speed, clock=self.clock, wall=self._wall
+        )
+        self._playbook = Playbook(script, seed=seed, clock=self.clock)
+        self._schedule = tuple(schedule)
+        self._service = Service(self._account, self._playbook, latency=latency, seed=seed, batch_seconds=batch_seconds)
         self._host, self._port = host, port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -56,10 +75,46 @@ class FakeAnthropic:
 
     def clock(self) -> float:
         """Seconds of the fake's own time, which runs `speed` times as fast as the real one."""
-        return time.monotonic() * self._speed
+        return time.monotonic() * self._speed + self._skipped
+
+    def advance(self, seconds: float) -> None:
+        """Moves the fake's time on at once: buckets refill, batches end, bursts come and go, the day changes.
+
+        Answers under way keep their times.
+        """
+        self._skipped += seconds
+
+    def script(self, *answers: Answer | Callable[[Request], Answer | None] | None) -> None:
+        """The answers from now on, in turn, or one callable; what is left of the script before is forgotten."""
+        first = answers[0] if len(answers) == 1 else None
+        if callable(first):
+            self._playbook.script(first)
+        else:
+            self._playbook.script([answer for answer in answers if not callable(answer)])
+
+    def schedule(self, *bursts: Burst) -> None:
+        """Bursts to come; their times count from now."""
+        self._playbook.schedule(*bursts)
+
+    def accept_keys(self, *keys: str) -> None:
+        """From now on these keys are accepted and no others."""
+        self._account.keys.accept(*keys)
+
+    def revoke_keys(self, *keys: str) -> None:
+        """From now on these keys are answered 401."""
+        self._account.keys.revoke(*keys)
+
+    def deprecate(self, model: str, *, retires_at: str | None = None) -> None:
+        """The Models API calls it deprecated from now on; it is still served. `retires_at`: RFC 3339."""
+        self._account.models.deprecate(model, at=self._wall().isoformat(), retires_at=retires_at)
+
+    def retire(self, model: str) -> None:
+        """Messages that name it are answered 404 from now on."""
+        self._account.models.retire(model, at=self._wall().isoformat())
 
     def start(self) -> Self:
         """Listen, in a thread of its own; returns when connections are accepted."""
+        self._playbook.schedule(*self._schedule)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="fake-anthropic", daemon=True)
         self._thread.start()
         if not self._ready.wait(START_TIMEOUT):
@@ -84,6 +139,9 @@ class FakeAnthropic:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _wall(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self._skipped)
 
     def _respond(self, request: Request) -> Response:
         numbered, response = self._service.respond(request)

@@ -106,7 +106,8 @@ def deal(faults: Faults, rates: Rates, dice: random.Random, *, stream: bool) -> 
         if roll < chance:
             if faults is Faults.ALL and final < rates.given_up:
                 return Fate((_failure(name),) * FOR_GOOD, None)
-            return Fate((_failure(name),) * (2 if depth < 0.2 else 1), {})
+            # A timeout may be billed, so it is tried again once only.
+            return Fate((_failure(name),) * (2 if depth < 0.2 and name != "timeout" else 1), {})
         roll -= chance
     if roll < rates.refusal:
         return Fate(reply={"stop_reason": "refusal", "stop_category": "general_harms", "text": ""})

@@ -8,6 +8,7 @@ from typing import Any, Final
 from llmclient.testing._answers import Failure, Reply
 
 CHARS_PER_TOKEN: Final = 3.5
+DELTA_FIELDS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
@@ -33,7 +34,9 @@ def input_tokens(body: Mapping[str, Any]) -> int:
 def usage_of(reply: Reply, body: Mapping[str, Any]) -> dict[str, Any]:
     """The whole usage object of a reply: what is told, the rest estimated."""
     into = reply.input_tokens if reply.input_tokens is not None else input_tokens(body)
-    out = reply.output_tokens if reply.output_tokens is not None else estimate(reply.thinking + reply.text)
+    out = reply.output_tokens
+    if out is None:
+        out = estimate(reply.thinking + reply.text + "".join(_compact(tool.input) for tool in reply.tools))
     usage: dict[str, Any] = {
         "input_tokens": into,
         "cache_creation_input_tokens": 0,
@@ -41,16 +44,28 @@ def usage_of(reply: Reply, body: Mapping[str, Any]) -> dict[str, Any]:
         "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
         "output_tokens": out,
         "service_tier": "standard",
-        "inference_geo": "global",
+        "inference_geo": body.get("inference_geo") or "global",
     }
+    if "speed" in body:
+        usage["speed"] = body["speed"]
     if reply.thinking:
         usage["output_tokens_details"] = {"thinking_tokens": min(out, estimate(reply.thinking))}
     return {**usage, **reply.usage}
 
 
-def content_of(reply: Reply) -> list[dict[str, Any]]:
+def content_of(reply: Reply, message_id: str) -> list[dict[str, Any]]:
     thinking = [{"type": "thinking", "thinking": reply.thinking, "signature": "c2lnbmVk"}] if reply.thinking else []
-    return [*thinking, {"type": "text", "text": reply.text}]
+    text = [{"type": "text", "text": reply.text}] if reply.text or not reply.tools else []
+    tools = [
+        {
+            "type": "tool_use",
+            "id": tool.id or f"{message_id.replace('msg_', 'toolu_', 1)}_{number}",
+            "name": tool.name,
+            "input": dict(tool.input),
+        }
+        for number, tool in enumerate(reply.tools, 1)
+    ]
+    return [*thinking, *text, *tools]
 
 
 def message(reply: Reply, body: Mapping[str, Any], message_id: str) -> dict[str, Any]:
@@ -60,7 +75,7 @@ def message(reply: Reply, body: Mapping[str, Any], message_id: str) -> dict[str,
         "type": "message",
         "role": "assistant",
         "model": reply.model or body["model"],
-        "content": content_of(reply),
+        "content": content_of(reply, message_id),
         "stop_reason": reply.stop_reason,
         "stop_sequence": None,
         "stop_details": _stop_details(reply),
@@ -81,7 +96,11 @@ def event(name: str, data: Mapping[str, Any]) -> bytes:
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _compact(value).encode()
+
+
+def _compact(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def opening(reply: Reply, body: Mapping[str, Any], message_id: str) -> bytes:
@@ -92,24 +111,31 @@ def opening(reply: Reply, body: Mapping[str, Any], message_id: str) -> bytes:
     return event("message_start", {"message": start}) + PING * reply.pings
 
 
-def deltas(reply: Reply) -> Iterator[bytes]:
+def deltas(reply: Reply, message_id: str) -> Iterator[bytes]:
     """The content blocks, one item per content delta; starts and stops ride along with a neighbour."""
-    for index, block in enumerate(content_of(reply)):
-        kind = block["type"]
-        empty = {"type": kind, kind: "", **({"signature": ""} if kind == "thinking" else {})}
+    for index, block in enumerate(content_of(reply, message_id)):
+        empty, kind, text = _opened(block)
         before = event("content_block_start", {"index": index, "content_block": empty})
-        parts = _cut(block[kind], reply.deltas)
+        parts = _cut(text, reply.deltas)
         for number, part in enumerate(parts, 1):
-            data = before + event(
-                "content_block_delta", {"index": index, "delta": {"type": f"{kind}_delta", kind: part}}
-            )
+            delta = {"type": kind, DELTA_FIELDS[kind]: part}
+            data = before + event("content_block_delta", {"index": index, "delta": delta})
             if number == len(parts):
-                if kind == "thinking":
+                if kind == "thinking_delta":
                     signature = {"type": "signature_delta", "signature": block["signature"]}
                     data += event("content_block_delta", {"index": index, "delta": signature})
                 data += event("content_block_stop", {"index": index})
             yield data
             before = b""
+
+
+def _opened(block: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
+    """A block as it starts in a stream, the kind of its deltas, and what they add up to."""
+    if block["type"] == "tool_use":
+        return {**block, "input": {}}, "input_json_delta", _compact(block["input"])
+    if block["type"] == "thinking":
+        return {"type": "thinking", "thinking": "", "signature": ""}, "thinking_delta", block["thinking"]
+    return {"type": "text", "text": ""}, "text_delta", block["text"]
 
 
 def closing(reply: Reply, body: Mapping[str, Any]) -> bytes:
@@ -130,7 +156,7 @@ def closing(reply: Reply, body: Mapping[str, Any]) -> bytes:
 def pieces(reply: Reply, body: Mapping[str, Any], message_id: str) -> list[Piece]:
     """A whole stream with its times: the deltas spread evenly from `ttft` to `duration`."""
     total = max(reply.ttft, reply.duration if reply.duration is not None else reply.ttft)
-    parts = list(deltas(reply))
+    parts = list(deltas(reply, message_id))
     step = (total - reply.ttft) / len(parts)
     timed = [Piece(reply.ttft + number * step, data) for number, data in enumerate(parts)]
     return [Piece(0.0, opening(reply, body, message_id)), *timed, Piece(total, closing(reply, body))]
@@ -139,7 +165,7 @@ def pieces(reply: Reply, body: Mapping[str, Any], message_id: str) -> list[Piece
 def _stop_details(reply: Reply) -> dict[str, Any] | None:
     if reply.stop_reason != "refusal":
         return None
-    return {"type": "refusal", "category": reply.stop_category, "explanation": None}
+    return {"type": "refusal", "category": reply.stop_category, "explanation": reply.explanation}
 
 
 def _cut(text: str, count: int) -> list[str]:

@@ -1,11 +1,11 @@
 """A request as the fake received it, and the answer a caller may dictate in its headers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from llmclient.testing._answers import Answer, Break, HangUp, Reply, fail
+from llmclient.testing._answers import Answer, Break, HangUp, Reply, ToolUse, fail
 
 PLAN_HEADER: Final = "x-fake-plan"
 USAGE_HEADER: Final = "x-fake-usage"
@@ -13,16 +13,20 @@ USAGE_HEADER: Final = "x-fake-usage"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. Header names are lower case; `body` is None when it was not a JSON object."""
+    """One HTTP request, or one request inside a batch. Header names are lower case."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, Any] | None = None
+    """None when it was not a JSON object."""
     number: int = 0
     """Counts the requests since the fake was started, from 1."""
     attempt: int = 1
     """Counts the requests with the same plan, from 1."""
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    custom_id: str | None = None
+    """Of a request inside a batch; None for an HTTP request."""
 
     @property
     def stream(self) -> bool:
@@ -31,6 +35,17 @@ class Request:
     @property
     def model(self) -> str:
         return str(self.body.get("model", "")) if self.body is not None else ""
+
+    @property
+    def key(self) -> str:
+        """The API key it came with; empty when there is none."""
+        bearer = self.headers.get("authorization", "").removeprefix("Bearer").strip()
+        return bearer or self.headers.get("x-api-key", "")
+
+    def asked(self, name: str, default: str | None = None) -> str | None:
+        """The last value of a parameter in the address."""
+        values = self.query.get(name)
+        return values[-1] if values else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +94,6 @@ def read_plan(headers: Mapping[str, str]) -> Plan | None:
 def _typed(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("breaks") is not None:
         fields["breaks"] = Break(fields["breaks"])
+    if "tools" in fields:
+        fields["tools"] = tuple(ToolUse(**tool) for tool in fields["tools"])
     return fields

@@ -1,34 +1,58 @@
 """What the fake serves at which path, and what it refuses before it thinks about an answer."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from llmclient.testing._account import Account
 from llmclient.testing._answers import Failure, fail
 from llmclient.testing._requests import Request
 
-MODELS: Final = {
-    "claude-opus-5-5": "Claude Opus 5.5",
-    "claude-sonnet-5-5": "Claude Sonnet 5.5",
-    "claude-haiku-5-5": "Claude Haiku 5.5",
-}
+MESSAGES: Final = "messages"
+COUNT_TOKENS: Final = "count_tokens"
+ROUTES: Final = tuple(
+    (method, re.compile(path), name)
+    for method, path, name in (
+        ("POST", r"/v1/messages", MESSAGES),
+        ("POST", r"/v1/messages/count_tokens", COUNT_TOKENS),
+        ("POST", r"/v1/messages/batches", "create_batch"),
+        ("GET", r"/v1/messages/batches", "list_batches"),
+        ("GET", r"/v1/messages/batches/([^/]+)", "show_batch"),
+        ("DELETE", r"/v1/messages/batches/([^/]+)", "delete_batch"),
+        ("POST", r"/v1/messages/batches/([^/]+)/cancel", "cancel_batch"),
+        ("GET", r"/v1/messages/batches/([^/]+)/results", "read_batch"),
+        ("GET", r"/v1/models/?", "list_models"),
+        ("GET", r"/v1/models/([^/]+)", "show_model"),
+        ("GET", r"/v1/organizations/rate_limits", "list_rate_limits"),
+        ("GET", r"/v1/organizations/analytics/(?:usage|cost)", "report"),
+    )
+)
 
 
-def refusal(request: Request) -> Failure | None:
+def route(request: Request) -> tuple[str, str]:
+    """The name of what is asked for, and the id in its path; two empty texts when the fake has no such thing."""
+    for method, path, name in ROUTES:
+        if method == request.method and (found := path.fullmatch(request.path)):
+            return name, found[1] if path.groups else ""
+    return "", ""
+
+
+def refusal(request: Request, name: str, account: Account) -> Failure | None:
     """Why a request is not worth an answer, in the order the API checks."""
-    key = request.headers.get("authorization", "").removeprefix("Bearer").strip() or request.headers.get("x-api-key")
-    if not key:
+    if not request.key:
         return fail(401, message="x-api-key header is required")
-    known = request.path in ("/v1/messages", "/v1/messages/count_tokens") and request.method == "POST"
-    if request.method == "GET" and (request.path == "/v1/models" or request.path.startswith("/v1/models/")):
-        name = request.path.removeprefix("/v1/models").strip("/")
-        return None if not name or name in MODELS else fail(404, message=f"model: {name}")
-    if not known:
+    if not account.keys.accepts(request.key):
+        return fail(401, message="invalid x-api-key")
+    if not name:
         return fail(404, message=f"{request.method} {request.path} is not part of the fake")
-    return _invalid(request.body, counting=request.path.endswith("count_tokens"))
+    if name in (MESSAGES, COUNT_TOKENS):
+        return invalid(request.body, account, counting=name == COUNT_TOKENS)
+    return None
 
 
-def _invalid(body: Mapping[str, Any] | None, *, counting: bool) -> Failure | None:
+def invalid(body: Mapping[str, Any] | None, account: Account, *, counting: bool = False) -> Failure | None:
+    """What is wrong with the parameters of a message."""
     if body is None:
         return fail(400, message="The request body is not valid JSON")
     for name in ("model", "messages") if counting else ("model", "messages", "max_tokens"):
@@ -37,29 +61,9 @@ def _invalid(body: Mapping[str, Any] | None, *, counting: bool) -> Failure | Non
     for name in ("temperature", "top_p", "top_k"):
         if name in body:
             return fail(400, message=f"{name}: Extra inputs are not permitted")
-    if not str(body["model"]).startswith("claude-"):
+    if not account.models.is_served(str(body["model"])):
         return fail(404, message=f"model: {body['model']}")
     return None
-
-
-def models(path: str) -> dict[str, Any]:
-    name = path.removeprefix("/v1/models").strip("/")
-    if name:
-        return _model(name)
-    data = [_model(model) for model in MODELS]
-    return {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {
-        "type": "model",
-        "id": name,
-        "display_name": MODELS[name],
-        "created_at": "2026-09-01T00:00:00Z",
-        "lifecycle": "active",
-        "max_input_tokens": 1_000_000,
-        "max_tokens": 128_000,
-    }
 
 
 def parse_body(raw: bytes) -> Mapping[str, Any] | None:

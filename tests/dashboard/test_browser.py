@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,7 +15,9 @@ from pytest_django.live_server_helper import LiveServer
 from alerting import starter_rules
 from alerting.models import Alert
 from budgets.models import Budget, Threshold
+from ingest import wire
 from ingest.models import RequestLog
+from ingest.store import Origin, store
 from projects import keys
 from projects.models import Project, Recipient
 from tests import browser as chromium
@@ -177,8 +180,31 @@ def test_no_page_breaks_the_policy_or_complains(visitor: Visitor, busy: Project)
         assert "/change/" in page.url
 
 
+def tell_everything(project: Project, now: datetime) -> None:
+    """The newest call with all that can be told of one, in words that do not break, and an open breaker."""
+    word = "x" * 64
+    event = factories.event(
+        now - timedelta(seconds=1),
+        outcome="degraded",
+        source="model_fallback",
+        fallback_from=word,
+        model_requested="m" * 100,
+        queue_ms=400,
+        attempts=[{"n": n, "category": word, "key_alias": word, "model": "m" * 100} for n in (1, 2)],
+        quality={"valid": False, "repairs": 2},
+        budget={"key": "k" * 200, "unit": "nanousd", "spent": 2**63 - 1, "limit": 5},
+        hashes={"input": "4bf92f3577b34da6" * 4, "output": "f067aa0ba902b7ff" * 4},
+    )
+    factories.stored(project, event, now=now)
+    told = {"call_id": event["id"], "at": now.isoformat(), "name": word, "label": "l" * 200, "comment": "c" * 500}
+    scored, _ = wire.read_scores([told, told | {"name": "liked", "comment": "Yes"}], now=now)
+    client = wire.Client(instance="web", boot_id=UUID(int=1), guards={"g" * 100: {"breaker": "open"}})
+    store([], origin=Origin(project.pk, "production"), now=now, client=client, scored=scored)
+
+
 @pytest.mark.parametrize("width", [320, 768, 1440])
-def test_no_page_scrolls_sideways(visitor: Visitor, busy: Project, width: int) -> None:
+def test_no_page_scrolls_sideways(visitor: Visitor, busy: Project, now: datetime, width: int) -> None:
+    tell_everything(busy, now)
     page = visitor.sign_in()
     page.set_viewport_size({"width": width, "height": 800})
     call, alert = f"/logs/{newest(busy)}/", f"/alerts/{Alert.objects.get().pk}/"
@@ -186,6 +212,25 @@ def test_no_page_scrolls_sideways(visitor: Visitor, busy: Project, width: int) -
         visitor.open(address)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        # Nor does anything stick out of its card.
+        wide = "[...document.querySelectorAll('.card, .foot')].filter(one => one.scrollWidth > one.clientWidth).length"
+        assert page.evaluate(wide) == 0, address
+
+
+def test_a_hash_unfolds_without_scripts(
+    browser: Browser, live_server: LiveServer, busy: Project, now: datetime
+) -> None:
+    tell_everything(busy, now)
+    User.objects.create_superuser("admin", "admin@example.com", "admin")
+    context = browser.new_context(java_script_enabled=False)
+    visitor = Visitor(context, live_server.url)
+    visitor.sign_in()
+    page = visitor.open(f"/logs/{newest(busy)}/")
+    whole = page.get_by_text("4bf92f3577b34da64bf92f3577b34da6", exact=True)
+    expect(whole).not_to_be_visible()
+    page.locator(".hash summary").first.click()
+    expect(whole).to_be_visible()
+    context.close()
 
 
 def newest(project: Project) -> str:

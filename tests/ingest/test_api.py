@@ -322,6 +322,22 @@ def wrong_uuid(version: int) -> str:
         ({"content": {"input": {"not": "a string"}}}, "content.input"),
         ({"content": {"input": "x" * 4_000_001}}, "content.input"),
         ({"request_id": "r" * 7_000_000}, "request_id"),
+        ({"quality": []}, "quality"),
+        ({"quality": {"valid": 1}}, "quality.valid"),
+        ({"quality": {"repairs": 101}}, "quality.repairs"),
+        ({"quality": {"repairs": -1}}, "quality.repairs"),
+        ({"quality": {"repairs": float("nan")}}, "quality.repairs"),
+        ({"budget": "all of it"}, "budget"),
+        ({"budget": {"key": "a", "unit": "tokens", "spent": 1}}, "budget.limit"),
+        ({"budget": {"key": "a" * 201, "unit": "tokens", "spent": 1, "limit": 2}}, "budget.key"),
+        ({"budget": {"key": "a", "unit": "euros", "spent": 1, "limit": 2}}, "budget.unit"),
+        ({"budget": {"key": "a", "unit": "tokens", "spent": -1, "limit": 2}}, "budget.spent"),
+        ({"budget": {"key": "a", "unit": "tokens", "spent": 1, "limit": 2**63}}, "budget.limit"),
+        ({"hashes": "a" * 64}, "hashes"),
+        ({"hashes": {"input": "a" * 63}}, "hashes.input"),
+        ({"hashes": {"input": "a" * 64 + "\n"}}, "hashes.input"),
+        ({"hashes": {"output": "g" * 64}}, "hashes.output"),
+        ({"hashes": {"output": 5}}, "hashes.output"),
     ],
 )
 def test_a_bad_event_is_told_with_its_field_and_its_siblings_are_stored(
@@ -497,7 +513,7 @@ def test_a_database_that_is_away_is_503_with_a_time_to_come_back(
     answer = sender.send(batch)
     assert answer.status_code == 503
     assert 2 <= int(answer.headers["Retry-After"]) <= 10
-    assert answer.json() == {"error": "The database is not available for the moment. Send the same events again later."}
+    assert answer.json() == {"error": "The database is not available for the moment. Send the same again later."}
     assert "secret-person" not in caplog.text
     assert "sqlstate=" in caplog.text
 

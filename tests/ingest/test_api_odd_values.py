@@ -26,6 +26,11 @@ ODD: tuple[Any, ...] = (
     [{"n": 1, "wait_ms": 2**31 - 1, "retry_after_s": 1e9, "category": "\x00"}] * 20,
     {"input": "\x00", "output": "{not json", "redactions": {"e": 2**63 - 1}},
     {"category": "overloaded", "message": "\ud800" * 500, "status": 999},
+    {"valid": True, "repairs": 100},
+    {"key": "\x00", "unit": "tokens", "spent": 2**63 - 1, "limit": 0},
+    {"input": "f" * 64, "output": "0" * 64},
+    {"sonnet\x00": {"breaker": "open", "limiter": {"\ud800": 1e308, "b": {"c": 10**400}}}, "": 5, "x" * 200: {}},
+    [{"at": "2026-11-22T10:00:00Z", "group": "\ud800", "before": "open", "after": "closed", "retry_in_s": 1e308}],
 )
 
 
@@ -38,7 +43,13 @@ def odd_batches(now: datetime) -> Iterator[dict[str, Any]]:
         if number % 3 == 0:
             dropped = dice.choice(({}, {"a": 2**63 - 1}, {"\x00": 1}, {"\ud800": 1}, {"a": -1}, dice.choice(ODD)))
             report = {"instance": "a", "boot_id": batch["events"][1]["id"], "emitted": 2**63 - 1, "dropped": dropped}
+            report |= {name: dice.choice(ODD) for name in ("guards", "transitions")}
             batch["client"] = dice.choice((report, report, dice.choice(ODD)))
+        if number % 2 == 0:
+            score = {"call_id": bad["id"], "name": "liked", "value": 1, "at": bad["started_at"]}
+            odd = {name: dice.choice(ODD) for name in dice.sample((*score, "label", "comment"), 2)}
+            good = score | {"call_id": batch["events"][1]["id"], "at": batch["events"][1]["started_at"]}
+            batch["scores"] = [score | odd, good]
         yield batch
 
 
@@ -56,7 +67,11 @@ def test_whatever_stands_in_a_field_the_answer_is_documented_and_the_good_siblin
         if answer.status_code == 400:
             assert told["field"].startswith("client"), batch
             continue
-        others = told["duplicates"] + told["conflicts"] + told["quarantined"] + len(told["rejected"])
+        bad_scores = [one for one in told["rejected"] if one["field"].startswith("scores")]
+        bad_events = [one for one in told["rejected"] if one not in bad_scores]
+        assert told.get("scores_accepted", 0) + len(bad_scores) == len(batch.get("scores", ())), batch
+        assert "scores" not in batch or told["scores_accepted"] >= 1, batch
+        others = told["duplicates"] + told["conflicts"] + told["quarantined"] + len(bad_events)
         assert told["accepted"] >= 1, batch
         assert told["accepted"] + others == 2, batch
         assert all(one["index"] == 0 and one["field"] and one["reason"] for one in told["rejected"]), batch

@@ -9,10 +9,20 @@ from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from ingest import partitions
-from ingest.models import BodyDictionary, ClientInstance, Dimension, Quarantined, RequestLog, SealedDay
+from ingest.models import (
+    BodyDictionary,
+    BreakerTransition,
+    ClientInstance,
+    Dimension,
+    Quarantined,
+    RequestLog,
+    Score,
+    SealedDay,
+)
 from ingest.retention import drop_expired
 from tests import factories
 from tests.factories import NOW
+from tests.metrics.world import settle
 
 pytestmark = pytest.mark.storage
 
@@ -64,6 +74,7 @@ def test_calls_go_with_their_day_and_names_dictionaries_and_seals_stay() -> None
     SealedDay.objects.create(day=then.date(), sealed_at=then)
     BodyDictionary.objects.create(project=project, trained_at=then, dictionary=b"any")
     assert RequestLog.objects.filter(project=project).count() == 1
+    settle()
     drop_expired(now=NOW + DAY)
     assert RequestLog.objects.filter(project=project).count() == 0
     assert Dimension.objects.filter(project=project, name="long ago").exists()
@@ -92,6 +103,28 @@ def test_what_a_process_said_about_itself_goes_with_its_last_calls() -> None:
         )
     drop_expired(now=NOW)
     assert [client.instance for client in ClientInstance.objects.all()] == ["web-90"]
+
+
+@pytest.mark.django_db
+def test_a_score_goes_with_the_day_of_its_call_however_late_it_was_told() -> None:
+    midnight = NOW.replace(hour=0) - timedelta(days=90)
+    for owner in (factories.project(), factories.project()):
+        for offset in (0, -1):
+            call_id = factories.call_id(midnight + timedelta(milliseconds=offset))
+            Score.objects.create(project=owner, call_id=call_id, name="a", value=offset, at=NOW, received_at=NOW)
+    drop_expired(now=NOW)
+    assert [score.value for score in Score.objects.all()] == [0, 0]
+
+
+@pytest.mark.django_db
+def test_changes_of_breakers_go_with_the_calls_of_their_time() -> None:
+    midnight = NOW.replace(hour=0) - timedelta(days=90)
+    for offset in (0, -1):
+        at = midnight + timedelta(milliseconds=offset)
+        fields: dict[str, Any] = {"project": factories.project(), "boot_id": factories.call_id(), "group": "sonnet-5"}
+        BreakerTransition.objects.create(at=at, instance="web", before=0, after=1, **fields)
+    drop_expired(now=NOW)
+    assert [change.at for change in BreakerTransition.objects.all()] == [midnight]
 
 
 @pytest.mark.django_db(transaction=True)

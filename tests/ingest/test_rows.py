@@ -216,6 +216,86 @@ def test_what_usage_says_beyond_the_columns_is_kept_for_pricing_again(owner: Pro
     assert call.cost_nanousd == 600_000
 
 
+@pytest.mark.parametrize(
+    ("quality", "stored_as"),
+    [
+        (None, (None, None)),
+        ({}, (None, None)),
+        ({"valid": True, "repairs": 0}, (1, 0)),
+        ({"valid": False, "repairs": 100}, (0, 100)),
+        ({"valid": None, "repairs": 2}, (None, 2)),
+        ({"valid": True}, (1, None)),
+    ],
+)
+def test_quality_is_counted_in_columns_and_what_was_not_told_is_unknown(
+    owner: Project, quality: dict[str, Any] | None, stored_as: tuple[int | None, int | None]
+) -> None:
+    call = stored(owner, factories.event(quality=quality))
+    assert (call.valid, call.repairs) == stored_as
+    assert call.user_id == "user-1"
+
+
+INPUT, OUTPUT = "4bf92f3577b34da6a3ce929d0e0e4736" + "a" * 32, "F067AA0BA902B7FF" * 4
+
+
+@pytest.mark.parametrize(
+    ("hashes", "kept"),
+    [
+        (None, None),
+        ({}, None),
+        ({"input": INPUT, "output": OUTPUT}, "4bf92f3577b34da6a3ce929d0e0e4736" + "f067aa0ba902b7ff" * 2),
+        ({"input": INPUT}, "4bf92f3577b34da6a3ce929d0e0e4736" + "0" * 32),
+        ({"output": OUTPUT}, "0" * 32 + "f067aa0ba902b7ff" * 2),
+    ],
+)
+def test_half_of_each_hash_is_kept_and_nought_for_a_missing_one(
+    owner: Project, hashes: dict[str, str] | None, kept: str | None
+) -> None:
+    call = stored(owner, factories.event(hashes=hashes))
+    assert (None if call.hashes is None else bytes(call.hashes).hex()) == kept
+
+
+def test_the_budget_of_the_client_is_kept_as_told(owner: Project) -> None:
+    budget = {"key": "team-a", "unit": "nanousd", "spent": 0, "limit": 2**63 - 1}
+    call = stored(owner, factories.event(budget=budget))
+    assert call.detail is not None
+    assert call.detail["budget"] == budget
+
+
+PLAIN = {"n": 1, "start_ms": 0, "duration_ms": 1200, "status": 200, "request_id": "req_1"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kept"),
+    [
+        ({}, {}),
+        ({"attempts": [PLAIN | {"key_alias": "blue"}]}, {"key_alias": "blue"}),
+        ({"attempts": [PLAIN | {"model": "claude-sonnet-4-5"}]}, {}),
+        (
+            {"attempts": [PLAIN | {"model": "claude-haiku-4-5", "key_alias": "blue"}]},
+            {"attempts": [{"n": 1, "duration_ms": 1200, "status": 200, "request_id": "req_1"}
+                          | {"key_alias": "blue", "model": "claude-haiku-4-5"}]},
+        ),
+        (
+            {
+                "attempts": [{"n": 1, "category": "overloaded", "status": 529}],
+                "outcome": "degraded",
+                "source": "cache",
+                "fallback_from": "overloaded",
+            },
+            {"attempts": [{"n": 1, "category": "overloaded", "status": 529}], "fallback_from": "overloaded"},
+        ),
+    ],
+)  # fmt: skip
+def test_an_attempt_is_kept_when_the_columns_do_not_tell_it(
+    owner: Project, overrides: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    call = stored(owner, factories.event(**overrides))
+    assert call.detail is not None
+    names = ("attempts", "key_alias", "fallback_from")
+    assert {name: value for name, value in call.detail.items() if name in names} == kept
+
+
 def test_a_digest_is_the_same_in_every_process() -> None:
     document = factories.event(datetime(2026, 1, 1, tzinfo=UTC), id="019b76da-a800-7001-8000-000000000001")
     assert digest_of(wire.event_of(document)).hex() == "0b1653cee378192d"

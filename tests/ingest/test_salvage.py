@@ -75,7 +75,7 @@ def test_whatever_python_writes_as_json_is_cleaned_or_named(value: Any) -> None:
 @given(st.binary(max_size=300))
 def test_bytes_are_a_batch_or_refused(body: bytes) -> None:
     with contextlib.suppress(wire.EnvelopeError):
-        wire.decode(body)
+        list(wire.decode(body).events)
 
 
 @given(
@@ -85,9 +85,9 @@ def test_an_event_with_anything_in_it_is_stored_or_told(overrides: dict[str, Any
     good = factories.event()
     body = json.dumps({"events": [good, factories.event() | overrides]}).encode()
     found = wire.decode(body)
-    assert found.events[0][0] == 0
-    assert str(found.events[0][1].id) == good["id"]
-    assert len(found.events) + len(found.rejected) == 2
+    events = list(found.events)
+    assert str(events[0].id) == good["id"]
+    assert len(events) + len(found.rejected) == 2
     for rejection in found.rejected:
         assert (rejection.index, bool(rejection.field), bool(rejection.reason)) == (1, True, True)
 
@@ -100,7 +100,7 @@ def test_both_ways_in_come_to_the_same_event(overrides: dict[str, Any]) -> None:
     straight = wire.decode(json.dumps({"events": [event]}).encode())
     # A bad neighbour sends the whole batch the careful way.
     careful = wire.decode(json.dumps({"events": [event, None]}).encode())
-    assert [wire.canonical(one) for _, one in straight.events] == [wire.canonical(one) for _, one in careful.events]
+    assert [wire.canonical(one) for one in straight.events] == [wire.canonical(one) for one in careful.events]
     assert straight.rejected == careful.rejected[:-1]
 
 
@@ -125,4 +125,4 @@ def test_a_body_that_would_swell_in_memory_is_refused_before_it_is_built(field: 
 def test_a_batch_of_prompts_full_of_brackets_and_commas_is_stored_as_any_other() -> None:
     events = [factories.event(content={"input": "[a, b], {c}, " * 16_000}) for _ in range(10)]
     found = wire.decode(json.dumps({"events": events}).encode())
-    assert (len(found.events), found.rejected) == (10, [])
+    assert (len(list(found.events)), found.rejected) == (10, [])

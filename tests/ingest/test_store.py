@@ -296,7 +296,7 @@ def test_a_call_put_aside_says_why_and_keeps_its_event(owner: Project) -> None:
     kept = {str(row.event_id): row for row in Quarantined.objects.filter(project=owner)}
     assert kept[old["id"]].reason == "Its time is before the days that are kept (RETENTION_CALL_DAYS)."
     assert kept[new["id"]].reason == "Its time is more than 10 minutes ahead of this server's clock."
-    [(_, event)] = wire.decode(b'{"events": [' + bytes(kept[old["id"]].event) + b"]}").events
+    [event] = wire.decode(b'{"events": [' + bytes(kept[old["id"]].event) + b"]}").events
     assert wire.canonical(event) == wire.canonical(wire.event_of(old))
     assert marks(owner) == []
 

@@ -1,5 +1,7 @@
 """The provider's usage object, trap by trap."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -185,3 +187,28 @@ def test_stored_totals_are_told_apart_again() -> None:
     assert usage.cache_write_5m_tokens == 18
     assert recall(replace(usage, parts=()), raw["iterations"]) == usage
     assert recall(Usage(input_tokens=5), []) == Usage(input_tokens=5)
+
+
+# The first calls of a web process arrive on all of its threads at once.
+_READ_BY_EIGHT_THREADS = """
+import sys, threading
+from ingest.usage import read_usage
+
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+
+def read():
+    together.wait()
+    assert read_usage({"cache_creation": {"ephemeral_1h_input_tokens": 7}}).cache_write_1h_tokens == 7
+
+threads = [threading.Thread(target=read) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_the_first_usage_of_a_process_may_be_read_by_many_threads_at_once() -> None:
+    ended = [subprocess.run([sys.executable, "-c", _READ_BY_EIGHT_THREADS], check=False) for _ in range(5)]
+    assert [one.returncode for one in ended] == [0] * 5

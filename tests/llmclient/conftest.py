@@ -8,6 +8,7 @@ import pytest
 
 import llmclient
 from llmclient import _config, _quietly
+from llmclient._policy import Policy, Retry
 from llmclient.testing import FakeAnthropic
 from tests.llmclient.backend import Backend
 from tests.llmclient.scripted import Scripted
@@ -48,9 +49,13 @@ def ask() -> dict[str, Any]:
     return dict(ASK)
 
 
-def client_of(fake: FakeAnthropic, **options: Any) -> anthropic.Anthropic:
-    return llmclient.instrument(anthropic.Anthropic(api_key="x", base_url=fake.url, **options))
+# Everything as in production, but nobody waits half a second for the next try.
+QUICK = Policy(retry=Retry(base=0.001, cap=0.001, overloaded_base=0.001, overloaded_cap=0.001))
 
 
-def async_client_of(fake: FakeAnthropic, **options: Any) -> anthropic.AsyncAnthropic:
-    return llmclient.instrument(anthropic.AsyncAnthropic(api_key="x", base_url=fake.url, **options))
+def client_of(fake: FakeAnthropic, policy: Policy | None = QUICK, **options: Any) -> anthropic.Anthropic:
+    return llmclient.instrument(anthropic.Anthropic(api_key="x", base_url=fake.url, **options), policy)
+
+
+def async_client_of(fake: FakeAnthropic, policy: Policy | None = QUICK, **options: Any) -> anthropic.AsyncAnthropic:
+    return llmclient.instrument(anthropic.AsyncAnthropic(api_key="x", base_url=fake.url, **options), policy)

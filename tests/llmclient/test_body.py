@@ -115,7 +115,7 @@ def test_an_application_that_drops_an_unread_body_has_cancelled(
     backend: Backend, scripted: Scripted, ask: dict[str, Any]
 ) -> None:
     llmclient.configure(backend.dsn)
-    scripted.body = START + TEXT + END
+    scripted.body, scripted.length = START + TEXT, False
     scripted.client().messages.create(**ask, stream=True)
     gc.collect()
     measured = only_event(backend)

@@ -5,6 +5,7 @@ import uuid
 
 from llmclient._buffer import Buffer
 from llmclient._call import BASE_BYTES, Call
+from llmclient._score import Score
 
 
 def call(content: int = 0) -> Call:
@@ -52,7 +53,7 @@ def test_one_call_too_large_for_everything_is_kept_without_its_content() -> None
 
 def test_many_threads_lose_no_call() -> None:
     buffer = Buffer(max_events=500)
-    taken: list[Call] = []
+    taken: list[Call | Score] = []
     stop = threading.Event()
 
     def put() -> None:

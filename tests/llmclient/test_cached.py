@@ -160,6 +160,16 @@ def test_a_store_that_fails_is_a_store_that_has_nothing(caplog: pytest.LogCaptur
     assert len(caplog.records) == 2
 
 
+def test_an_answer_that_cannot_be_kept_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    cached = Cached(fresh="5m", cache=memory())
+    with caplog.at_level(logging.WARNING, "llmclient"):
+        drive(remember([cached], asked(), None, NOW))
+        drive(remember([cached], asked(), {**MESSAGE, "usage": object()}, NOW))
+        assert caplog.records == []
+        drive(remember([cached], Asked(MESSAGE, 5), MESSAGE, NOW))  # type: ignore[arg-type]
+    assert "keeping an answer failed" in caplog.text
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"type":"message","stop_reason":"end_turn","content":[]}'])
 def test_an_entry_that_is_no_answer_is_not_given(body: bytes) -> None:
     cache = memory()

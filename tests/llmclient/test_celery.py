@@ -34,10 +34,10 @@ from llmclient.contrib.celery import (
     prompt_task,
     queue,
 )
-from llmclient.fallback import Asked, Defer
+from llmclient.fallback import Asked, Defer, ask
 from llmclient.testing import Answer, FakeAnthropic, fail, reply
 from tests.llmclient.backend import Backend, configured, wait_until
-from tests.llmclient.conftest import client_of
+from tests.llmclient.conftest import QUICK, client_of
 from tests.llmclient.driving import drive
 
 SOON = {"retry-after-ms": "20"}
@@ -46,6 +46,8 @@ ASK: dict[str, Any] = {
     "max_tokens": 9,
     "messages": [{"role": "user", "content": "a question nobody else may read"}],
 }
+# One attempt per run of a job, and nothing held back: what is tested is the queue.
+PLAIN = replace(QUICK, retry=replace(QUICK.retry, attempts=1), breaker=None, limits=None)
 
 
 QUEUES = [f"reports-{number}" for number in range(60)]
@@ -103,7 +105,7 @@ class Helpdesk:
 
     def client(self) -> Any:
         self.clients += 1
-        return client_of(self.fake, max_retries=0)
+        return client_of(self.fake, PLAIN)
 
     def take(self, message: dict[str, Any], job: Job) -> None:
         self.answers.append((message, job))
@@ -653,7 +655,7 @@ def test_a_broker_that_is_away_is_told_at_once() -> None:
     answer = prompt_task(Celery("host", broker="redis://127.0.0.1:1"), "away", make_client=object)
     with pytest.raises(OperationalError, match="Connection refused"):
         answer.ask(**ASK)
-    assert drive(Defer("away").steps(Asked(ASK, {}, "overloaded"), 0.0)) is None
+    assert drive(ask(Defer("away"), Asked(ASK, {}, "overloaded"), 0.0)) is None
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

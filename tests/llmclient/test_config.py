@@ -44,9 +44,9 @@ def test_a_wrong_dsn_is_told_plainly_and_without_the_key(dsn: str, problem: str)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_capture_has_two_values_on_this_floor() -> None:
-    with pytest.raises(ValueError, match='capture must be "off" or "full"'):
-        llmclient.configure(capture="redacted")  # type: ignore[arg-type]
+def test_capture_has_three_values() -> None:
+    with pytest.raises(ValueError, match='capture must be "off", "redacted" or "full", not \'some\''):
+        llmclient.configure(capture="some")  # type: ignore[arg-type]
 
 
 def test_the_environment_is_enough(backend: Backend, ask: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from llmclient._buffer import Buffer
 from llmclient._call import Call
 from llmclient._delivery import Delivery
 from llmclient._pace import Pace
+from llmclient._score import Score
 from llmclient._spool import Spool
 
 STORED = Answer("stored", 200)
@@ -38,6 +39,11 @@ class Scripted:
         return [[event["id"] for event in body["events"]] for body in self.bodies]
 
 
+def encoded(call: Call | Score) -> dict[str, Any]:
+    assert isinstance(call, Call)
+    return _event.as_dict(call, _event.Names(), sdk=None)
+
+
 def delivery(
     answers: Sequence[Answer] = (), *, spool: Path | None = None, chance: float = 0.5, buffer: Buffer | None = None
 ) -> tuple[Buffer, Delivery, Scripted]:
@@ -46,7 +52,7 @@ def delivery(
     made = Delivery(
         buffer,
         server,
-        lambda call: _event.as_dict(call, app=None, release=None, sdk=None),
+        encoded,
         {"instance": "host/1", "boot_id": "b", "sdk": "llmclient/0"},
         spool=Spool(spool) if spool else None,
         unix_time=lambda: UNIX,
@@ -58,7 +64,9 @@ def delivery(
 
 
 def put(buffer: Buffer, count: int = 1, **fields: Any) -> list[str]:
-    calls = [Call(uuid.uuid4(), 0, "messages", outcome="ok", duration=0.0, **fields) for _ in range(count)]
+    calls = [
+        Call(uuid.uuid4(), 0, "messages", outcome="ok", duration=0.0, capture="full", **fields) for _ in range(count)
+    ]
     for call in calls:
         buffer.put(call)
     return [str(call.id) for call in calls]
@@ -90,7 +98,8 @@ def test_the_envelope_tells_who_sends_and_what_was_lost() -> None:
     buffer, made, server = delivery(buffer=Buffer(max_events=2))
     put(buffer, 5)
     made.step(2.0)
-    assert server.bodies[0]["client"] == {
+    told = server.bodies[0]["client"]
+    assert {name: said for name, said in told.items() if name not in ("guards", "transitions")} == {
         "instance": "host/1",
         "boot_id": "b",
         "sdk": "llmclient/0",

@@ -13,9 +13,27 @@ import anyio
 import pytest
 
 from llmclient import _message
+from llmclient._cached import Steps
 from llmclient._errors import CATEGORIES, Category
 from llmclient._exceptions import Deferred
-from llmclient.fallback import Answered, Asked, Cached, Defer, Fallback, Job, Model, Notice, Rule, answers, check
+from llmclient._run import Run
+from llmclient.cache import MemoryCache
+from llmclient.fallback import (
+    Answered,
+    Asked,
+    Cached,
+    Defer,
+    Fallback,
+    Job,
+    Model,
+    Notice,
+    Rule,
+    answers,
+    ask,
+    check,
+    fresh,
+    remember,
+)
 from tests.llmclient.driving import both, drive, drive_async
 
 CALL_ID = UUID("01939e6a-5c00-7000-8000-000000000001")
@@ -118,7 +136,7 @@ def test_a_rule_gives_a_text_or_says_that_it_is_not_its() -> None:
 
 def test_a_rule_may_be_async_where_the_client_is(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "llmclient"):
-        assert both(Rule(slow_triage).steps, ASKED, NOW) == [None, said("rule", "overloaded inbox")]
+        assert both(ask, Rule(slow_triage), ASKED, NOW) == [None, said("rule", "overloaded inbox")]
     assert "that works with the async clients only" in caplog.text
     check([Rule(slow_triage)], asynchronous=True)
     with pytest.raises(TypeError, match=r"slow_triage.* is async; that works with the async clients only"):
@@ -128,12 +146,12 @@ def test_a_rule_may_be_async_where_the_client_is(caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize("nothing", [lambda asked: 1 / 0, lambda asked: 5, lambda asked: {"content": None}])
 def test_a_rule_that_fails_is_told_and_passed_over(nothing: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "llmclient"):
-        assert both(Rule(nothing).steps, ASKED, NOW) == [None, None]
-    assert "failed, the next fallback is asked" in caplog.text
+        assert both(ask, Rule(nothing), ASKED, NOW) == [None, None]
+    assert "the fallback Rule failed and is passed over" in caplog.text
 
 
 def test_a_cancelled_rule_is_no_failed_rule() -> None:
-    steps = Rule(keyword_triage).steps(ASKED, NOW)
+    steps = ask(Rule(keyword_triage), ASKED, NOW)
     steps.send(None)
     with pytest.raises(KeyboardInterrupt):
         steps.throw(KeyboardInterrupt())
@@ -155,7 +173,7 @@ async def async_queue(job: Job) -> str:
 def test_a_deferred_call_ends_with_its_ticket() -> None:
     jobs = Queue()
     with pytest.raises(Deferred) as deferred:
-        drive(Defer(jobs).steps(ASKED, NOW))
+        drive(ask(Defer(jobs), ASKED, NOW))
     assert deferred.value.ticket == 1
     assert jobs.jobs == [Job(BODY, ASKED.labels, "overloaded", "", CALL_ID)]
     assert isinstance(deferred.value, anthropic.AnthropicError)
@@ -171,7 +189,7 @@ def test_a_deferred_call_ends_with_its_ticket() -> None:
 @pytest.mark.parametrize("blocking", [True, False])
 def test_a_queue_may_be_a_function_async_ones_included(blocking: bool) -> None:
     with pytest.raises(Deferred, match="ticket for 01939e6a"):
-        both(Defer(queue, blocking=blocking).steps, ASKED, NOW)
+        both(ask, Defer(queue, blocking=blocking), ASKED, NOW)
     assert Defer(async_queue).needs_async
     with pytest.raises(TypeError, match="async clients only"):
         check([Defer(async_queue)], asynchronous=False)
@@ -179,7 +197,7 @@ def test_a_queue_may_be_a_function_async_ones_included(blocking: bool) -> None:
 
 def test_an_async_queue_is_awaited() -> None:
     with pytest.raises(Deferred) as deferred:
-        anyio.run(drive_async, Defer(async_queue).steps(ASKED, NOW))
+        anyio.run(drive_async, ask(Defer(async_queue), ASKED, NOW))
     assert deferred.value.ticket == "from an async queue"
 
 
@@ -188,13 +206,53 @@ def test_a_queue_that_takes_nothing_is_passed_over(caplog: pytest.LogCaptureFixt
         raise ConnectionError("no broker")
 
     with caplog.at_level(logging.WARNING, "llmclient"):
-        assert both(Defer(full).steps, ASKED, NOW) == [None, None]
-    assert "deferring a call failed" in caplog.text
+        assert both(ask, Defer(full), ASKED, NOW) == [None, None]
+    assert "the fallback Defer failed and is passed over" in caplog.text
 
 
 def test_what_is_no_queue_is_told_when_the_policy_is_made() -> None:
     with pytest.raises(TypeError, match="Defer: 5 is neither a function, nor a queue with a method defer, nor a name"):
         Defer(5)
+
+
+class Own:
+    """An element of an application's own."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def handles(self, category: Category) -> bool:
+        raise NotImplementedError
+
+    def steps(self, asked: Asked, now: float) -> Steps:
+        yield Run(dict)
+        raise self.error
+
+
+def test_an_element_of_ones_own_may_defer_and_else_fail_without_harm(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Deferred, match="its ticket is 7"):
+        both(ask, Own(Deferred(7)), ASKED, NOW)
+    with caplog.at_level(logging.WARNING, "llmclient"):
+        assert both(ask, Own(OSError("gone")), ASKED, NOW) == [None, None]
+    assert caplog.messages == ["the fallback Own failed and is passed over: OSError('gone')"]
+
+
+@pytest.mark.parametrize("none", ["claude-haiku-5-5", Notice, None])
+def test_what_is_no_fallback_is_told(none: Any) -> None:
+    with pytest.raises(TypeError, match=r"is none; give Cached\(…\), Model\(…\)"):
+        check([Notice("Soon."), none], asynchronous=True)
+
+
+def test_the_first_fresh_answer_is_given() -> None:
+    chain: list[Fallback] = [Notice("Soon."), Cached(max_stale="1d"), Cached(fresh="5m", cache=MemoryCache())]
+    assert both(fresh, chain, ASKED, NOW) == [None, None]
+    message = _message.of("kept", model="claude-opus-5-5")
+    store = MemoryCache(clock=lambda: NOW)
+    chain.append(Cached(fresh="5m", cache=store))
+    drive(remember(chain[-1:], ASKED, message, NOW))
+    found = drive(fresh(chain, ASKED, NOW))
+    assert found is not None
+    assert (found.source, found.body and found.body["content"]) == ("cache", [{"type": "text", "text": "kept"}])
 
 
 def test_a_notice_is_a_message() -> None:

@@ -10,17 +10,20 @@ import pytest
 import llmclient
 from llmclient import (
     _buffer,
+    _conduct,
     _config,
     _delivery,
+    _engine,
     _event,
     _exits,
-    _middleware,
     _shipper,
     _sse,
     _trace,
+    _tries,
     _watch,
 )
 from llmclient._context import Calls
+from llmclient._groups import Group, Guards
 from llmclient._ids import Minter
 from llmclient._recording import Recording
 from llmclient.testing import Answer, FakeAnthropic, broken, fail, reply
@@ -32,11 +35,14 @@ HOOKS: list[tuple[Any, str]] = [
     *((_watch.StreamWatch, name) for name in vars(_watch.StreamWatch) if callable(getattr(_watch.StreamWatch, name))),
     *((_watch.BodyWatch, name) for name in vars(_watch.BodyWatch) if callable(getattr(_watch.BodyWatch, name))),
     (_watch, "decoder"),
-    (_middleware, "decoder"),
-    (_middleware, "begin"),
-    (_middleware, "observe"),
-    (_middleware, "params_of"),
-    (_middleware, "operation_of"),
+    *((Group, name) for name in ("admit", "report", "enter", "poll", "done", "learn", "refused", "succeeded")),
+    (Guards, "want"),
+    (Guards, "learn"),
+    (_tries, "decoder"),
+    (_conduct, "params_of"),
+    (_conduct, "characters_of"),
+    (_conduct.Conduct, "_begin"),
+    (_engine, "operation_of"),
     (_trace, "current_ids"),
     (_trace, "suppress"),
     (Minter, "mint"),
@@ -124,7 +130,7 @@ def test_a_call_that_fails_fails_with_its_own_error(ask: dict[str, Any]) -> None
 def test_a_fault_is_told_once_a_minute(
     ask: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(_middleware, "begin", raiser)
+    monkeypatch.setattr(_conduct.Conduct, "_begin", raiser)
     with FakeAnthropic() as fake:
         client = client_of(fake)
         for _ in range(3):
@@ -139,6 +145,6 @@ def test_a_keyboard_interrupt_is_not_swallowed(ask: dict[str, Any], monkeypatch:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_middleware, "begin", interrupt)
+    monkeypatch.setattr(_conduct.Conduct, "_begin", interrupt)
     with FakeAnthropic() as fake, pytest.raises(KeyboardInterrupt):
         client_of(fake).messages.create(**ask)

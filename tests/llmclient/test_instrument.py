@@ -1,5 +1,6 @@
 """`instrument` gives back the same kind of client, and derived clients mean what they say."""
 
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -7,9 +8,11 @@ import pytest
 
 import llmclient
 from llmclient.testing import FakeAnthropic, fail, reply
-from tests.llmclient.conftest import client_of
+from tests.llmclient.conftest import QUICK, client_of
 
 SOON = {"retry-after-ms": "1"}
+# Nothing but failures: a budget for retries would soon be used up, and the breaker open.
+UNCOUNTED = replace(QUICK, retry=replace(QUICK.retry, budget=None), breaker=None)
 
 
 def tries(client: anthropic.Anthropic, fake: FakeAnthropic, ask: dict[str, Any]) -> int:
@@ -50,16 +53,20 @@ def test_the_middleware_is_outermost() -> None:
     assert client.middleware[1] is own
 
 
-def test_the_number_of_retries_is_that_of_the_client(ask: dict[str, Any]) -> None:
-    with FakeAnthropic(lambda _: fail(500, headers=SOON)) as fake:
-        assert tries(client_of(fake), fake, ask) == 3
-        assert tries(client_of(fake, max_retries=0), fake, ask) == 1
-        assert tries(client_of(fake, max_retries=4), fake, ask) == 5
+def test_without_a_policy_the_number_of_retries_is_that_of_the_client(ask: dict[str, Any]) -> None:
+    with FakeAnthropic(lambda _: fail(500)) as fake:
+        assert tries(client_of(fake, None), fake, ask) == 3
+        assert tries(client_of(fake, None, max_retries=0), fake, ask) == 1
+
+
+def test_with_a_policy_it_is_that_of_the_policy(ask: dict[str, Any]) -> None:
+    with FakeAnthropic(lambda _: fail(500)) as fake:
+        assert tries(client_of(fake, UNCOUNTED, max_retries=0), fake, ask) == 3
 
 
 def test_a_derived_client_may_set_its_retries(ask: dict[str, Any]) -> None:
-    with FakeAnthropic(lambda _: fail(500, headers=SOON)) as fake:
-        client = client_of(fake)
+    with FakeAnthropic(lambda _: fail(500)) as fake:
+        client = client_of(fake, UNCOUNTED)
         assert tries(client.with_options(max_retries=0), fake, ask) == 1
         assert tries(client.with_options(max_retries=5), fake, ask) == 6
         assert tries(client.with_options(max_retries=5).with_options(timeout=9), fake, ask) == 6
@@ -70,7 +77,7 @@ def test_a_derived_client_may_set_its_retries(ask: dict[str, Any]) -> None:
 
 def test_a_client_without_the_middleware_is_an_ordinary_one_again(ask: dict[str, Any]) -> None:
     with FakeAnthropic(lambda _: fail(500, headers=SOON)) as fake, llmclient.context() as call:
-        plain = client_of(fake, max_retries=1).with_options(middleware=[])
+        plain = client_of(fake, None, max_retries=1).with_options(middleware=[])
         assert plain.max_retries == 1
         assert tries(plain, fake, ask) == 2
     assert call.calls == ()

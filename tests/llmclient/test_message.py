@@ -68,6 +68,8 @@ def test_a_message_given_again_costs_nothing_and_has_another_id() -> None:
         ({"stop_reason": "model_context_window_exceeded"}, False),
         ({"stop_reason": None}, False),
         ({"content": []}, False),
+        ({"content": "a text"}, False),
+        ({"content": ["a text"]}, False),
         ({"content": [{"type": "text", "text": "x"}, {"type": "tool_use", "input": {}}]}, False),
         ({"content": [{"type": "server_tool_use", "input": {}}, {"type": "text", "text": "x"}]}, False),
         ({"type": "error"}, False),

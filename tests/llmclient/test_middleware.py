@@ -113,7 +113,6 @@ def test_an_error_that_no_retry_cures_is_not_retried(backend: Backend, ask: dict
 def test_a_connection_that_fails_to_the_end_raises_what_the_sdk_raises(
     backend: Backend, ask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmclient._retry.FIRST_DELAY", 0.001)
     configured(backend)
     with FakeAnthropic([hang_up()] * 3) as fake, pytest.raises(anthropic.APIConnectionError):
         client_of(fake).messages.create(**ask)
@@ -124,7 +123,7 @@ def test_a_connection_that_fails_to_the_end_raises_what_the_sdk_raises(
 
 def test_a_timeout_is_a_timeout(backend: Backend, ask: dict[str, Any]) -> None:
     configured(backend)
-    with FakeAnthropic([reply("late", ttft=5.0)]) as fake, pytest.raises(anthropic.APITimeoutError):
+    with FakeAnthropic(lambda _: reply("late", ttft=5.0)) as fake, pytest.raises(anthropic.APITimeoutError):
         client_of(fake, max_retries=0).messages.create(**ask, timeout=0.1)
     event = only_event(backend)
     assert event["error"] == {"category": "timeout", "type": "APITimeoutError"}
@@ -171,7 +170,7 @@ def test_a_task_cancelled_while_waiting_to_retry_has_cancelled_its_call(backend:
                 await task
 
     configured(backend)
-    with FakeAnthropic([fail(529, retry_after=60)]) as fake:
+    with FakeAnthropic([fail(529, retry_after=30)]) as fake:
         asyncio.run(cancel(fake))
     event = only_event(backend)
     assert event["outcome"] == "cancelled"
@@ -185,10 +184,10 @@ def test_a_program_interrupted_while_waiting_to_retry_has_cancelled_its_call(
         raise KeyboardInterrupt
 
     configured(backend)
-    with FakeAnthropic([fail(529, retry_after=60)]) as fake:
+    with FakeAnthropic([fail(529, retry_after=30)]) as fake:
         client = client_of(fake)
         with monkeypatch.context() as patched:
-            patched.setattr("llmclient._middleware.time.sleep", interrupt)
+            patched.setattr("llmclient._effects.time.sleep", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 client.messages.create(**ask)
     assert only_event(backend)["outcome"] == "cancelled"

@@ -20,22 +20,34 @@ def run(program: str) -> str:
 
 def test_everything_offered_is_there_and_nothing_else_is_public() -> None:
     offered = {name: getattr(llmclient, name) for name in llmclient.__all__}
-    assert len(offered) == len(llmclient.__all__) == 16
+    assert len(offered) == len(llmclient.__all__) == 40
+    assert sorted(llmclient.__all__) == list(llmclient.__all__)
     public = {name for name in vars(llmclient) if not name.startswith("_")}
     modules = {name for name in public if type(getattr(llmclient, name)).__name__ == "module"}
-    assert public - modules <= {*llmclient.__all__, "TYPE_CHECKING", "Any", "Capture", "TypeVar", "C"}
+    helpers = {"TYPE_CHECKING", "Any", "Callable", "Capture", "Iterable", "LAZY", "TypeVar", "C"}
+    assert public - modules <= {*llmclient.__all__, *helpers}
 
 
 def test_what_is_not_offered_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'Policy'"):
-        llmclient.Policy  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'Shipper'"):
+        llmclient.Shipper  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["LLMError", "Unavailable", "StreamInterrupted"])
-def test_our_exceptions_are_the_sdks(name: str) -> None:
+def exceptions() -> list[type[BaseException]]:
+    offered = [getattr(llmclient, name) for name in llmclient.__all__]
+    return [each for each in offered if isinstance(each, type) and issubclass(each, BaseException)]
+
+
+@pytest.mark.parametrize("exception", exceptions(), ids=lambda exception: exception.__name__)
+def test_our_exceptions_are_the_sdks(exception: type[BaseException]) -> None:
     import anthropic
 
-    assert issubclass(getattr(llmclient, name), anthropic.AnthropicError)
+    assert issubclass(exception, anthropic.AnthropicError)
+    assert issubclass(exception, llmclient.LLMError)
+
+
+def test_there_are_thirteen_exceptions() -> None:
+    assert len(exceptions()) == 13
 
 
 def test_importing_loads_neither_the_sdk_nor_an_http_client() -> None:

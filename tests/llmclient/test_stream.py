@@ -42,6 +42,32 @@ def test_what_goes_into_a_stream_comes_out_of_it(content: list[dict[str, Any]], 
     assert _stream.message_of(_stream.events_of(message, pieces=pieces)) == message
 
 
+def test_what_a_message_carries_beside_its_content_arrives_too() -> None:
+    message = {
+        **_message.of("x", model="claude-haiku-5-5"),
+        "container": {"id": "container_1", "expires_at": "2026-12-01T00:00:00Z"},
+        "context_management": {"applied_edits": []},
+    }
+    assert _stream.message_of(_stream.events_of(message)) == message
+
+
+def test_deltas_of_a_kind_not_known_here_bring_fields_of_the_block() -> None:
+    start = {"type": "content_block_start", "index": 0, "content_block": {"type": "compaction", "content": None}}
+    delta = {"type": "compaction_delta", "content": "in short", "encrypted_content": "e"}
+    events = [
+        {"type": "message_start", "message": {"type": "message", "content": [], "usage": {}}},
+        start,
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_stop"},
+    ]
+    data = b"".join(b"data: %s\n\n" % json.dumps(event).encode() for event in events)
+    found = _stream.message_of(data)
+    assert found is not None
+    assert found["content"] == [{"type": "compaction", "content": "in short", "encrypted_content": "e"}]
+    assert _stream.message_of(_stream.events_of({**found, "type": "message"})) is not None
+
+
 def received(fake: FakeAnthropic, *, stream: bool) -> bytes:
     body = {**ASK, "stream": stream}
     return httpx2.post(f"{fake.url}/v1/messages", json=body, headers={"authorization": "Bearer x"}).content

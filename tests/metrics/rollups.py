@@ -64,6 +64,18 @@ def assert_totals_equal_the_calls(*, minutes_from: str = "-infinity") -> None:
     assert of_rollup("user_day", bucket=at, also=", environment_id, user_id") == of_calls(
         "day", known, also=", environment_id, user_id"
     )
+    assert_months_are_the_sums_of_their_days()
+
+
+def assert_months_are_the_sums_of_their_days() -> None:
+    """A day that has a mark for its month is not in it yet; a month is compared when only its open day has one."""
+    lacking = "SELECT project_id, (bucket AT TIME ZONE 'UTC')::date FROM rollup_dirty WHERE grain = 3"
+    assert of_rollup("user_month", bucket="bucket::text", also=", environment_id, user_id") == of_rollup(
+        "user_day",
+        f"(project_id, bucket) NOT IN ({lacking})",
+        bucket="date_trunc('month', bucket)::date::text",
+        also=", environment_id, user_id",
+    )
 
 
 def marks() -> list[tuple[Any, ...]]:

@@ -6,11 +6,10 @@ import pytest
 from django.db import connection
 
 from metrics.facts import MOST_MONEY
-from metrics.rollup import roll_up_hours, roll_up_minutes
 from projects.models import Project
 from tests import factories
 from tests.factories import NOW
-from tests.metrics.world import DAY
+from tests.metrics.world import DAY, settle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.storage]
 
@@ -32,7 +31,6 @@ def test_a_sum_that_fits_no_column_is_the_largest_that_does_and_other_projects_a
     with connection.cursor() as cursor:
         cursor.execute("UPDATE request_log SET cost_nanousd = %s, infra_nanousd = %s", [MOST_MONEY // 3] * 2)
     factories.stored(honest, at=yesterday, now=NOW)
-    roll_up_minutes(now=NOW)
-    roll_up_hours(now=NOW)
+    settle()
     assert {table: dearest(table, hostile) for table in TABLES} == dict.fromkeys(TABLES, MOST_MONEY)
     assert {table: dearest(table, honest) for table in TABLES} == dict.fromkeys(TABLES, 600_000)

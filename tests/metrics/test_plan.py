@@ -1,5 +1,6 @@
 """Which table answers for which part of a window. Pure: no database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -102,6 +103,19 @@ def test_months_answer_only_when_the_whole_month_is_asked_for() -> None:
     window = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
     assert [table for table, _, _ in asked(window, by="user_id")] == ["user_month"]
     assert [table for table, _, _ in asked(window, by="user_id", step=DAY)] == ["user_day"]
+
+
+def test_months_are_read_up_to_the_first_that_may_lack_a_day() -> None:
+    window = Window(datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
+    question = Question(1, {}, window, NOW, frozenset({"requests"}), frozenset(), by="user_id")
+    for lacking, edge in (((2026, 8, 1), (2026, 8, 1)), ((2026, 9, 30), (2026, 9, 1)), ((2026, 11, 22), (2026, 11, 1))):
+        pieces = plan(replace(question, months_until=datetime(*lacking, tzinfo=UTC)))
+        assert [piece.window for piece in pieces if piece.table.name == "user_month"] == [
+            month for month in [Window(window.start, datetime(*edge, tzinfo=UTC))] if not month.is_empty
+        ]
+        assert [piece.window for piece in pieces if piece.table.name == "user_day"] == [
+            days for days in [Window(datetime(*edge, tzinfo=UTC), window.end)] if not days.is_empty
+        ]
 
 
 def test_the_month_that_is_not_over_is_read_by_the_day() -> None:

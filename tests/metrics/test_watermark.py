@@ -93,6 +93,19 @@ def test_a_users_days_wait_for_the_days() -> None:
     assert complete_to(owner, window, user_id="user-1") == LATER
 
 
+def test_a_day_that_has_just_ended_waits_for_its_last_hour() -> None:
+    owner, midnight = factories.project(), NOW.replace(hour=0)
+    yesterday, now = Window(midnight - DAY, midnight), midnight + MINUTE
+    factories.stored(owner, at=midnight - MINUTE)
+    roll_up_minutes(now=midnight)
+    for slice_ in (Slice(owner.pk, user_id="user-1"), Slice(owner.pk, feature="inbox", prompt_type="triage")):
+        assert queries.value("requests", yesterday, slice_, now=now).complete_to == midnight - MINUTE
+    roll_up_hours(now=now)
+    for slice_ in (Slice(owner.pk, user_id="user-1"), Slice(owner.pk, feature="inbox", prompt_type="triage")):
+        reading = queries.value("requests", yesterday, slice_, now=now)
+        assert (reading.value, reading.complete_to) == (1, now)
+
+
 def test_the_watermark_is_never_later_than_now() -> None:
     owner = factories.project()
     factories.stored(owner, at=NOW, now=NOW)

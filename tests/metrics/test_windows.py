@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from ingest.vocabulary import Grain
-from metrics.windows import Window, ceil, floor
+from metrics.windows import Window, ceil, floor, seconds_of
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 AT = datetime(2026, 11, 22, 10, 7, 31, 250_000, tzinfo=UTC)
@@ -78,3 +78,7 @@ def test_a_window_that_ends_before_it_starts_is_refused() -> None:
 def test_a_window_without_a_time_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="need a time zone"):
         Window(AT.replace(tzinfo=None), AT)
+
+
+def test_a_start_is_a_number_of_seconds() -> None:
+    assert seconds_of(datetime(2026, 11, 22, 10, tzinfo=UTC)) == 1_795_341_600

@@ -124,7 +124,7 @@ def store(some: Iterable[Call], *, now: datetime = NOW) -> None:
 
 
 def settle(*, now: datetime = NOW) -> None:
-    """Roll up all there is, the open day included, as the periodic work does in time."""
+    """Roll up all there is, the open day and month included, as the periodic work does in time."""
     roll_up_minutes(now=now)
     roll_up_hours(now=now + timedelta(minutes=6))
 

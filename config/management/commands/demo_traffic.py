@@ -36,7 +36,7 @@ class Command(BaseCommand):
         token = setup.live_key(project)
         connection.close()  # from here on everything goes over HTTP
         spool = Path(settings.VITALS_HOME) / "demo-spool"
-        llmclient.configure(setup.dsn(token), app="demo-product", release="2026.11.2", capture="full", spool=spool)
+        llmclient.configure(setup.dsn(token), app="demo-product", release="2026.11.2", spool=spool)
         try:
             with fake_process(limits=True) as url:
                 made = live.run(url, per_second=options["rate"], stop=stop)

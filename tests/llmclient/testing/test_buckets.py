@@ -112,3 +112,4 @@ def test_remaining_is_never_below_zero_and_a_full_bucket_is_full_now() -> None:
 )
 def test_models_of_one_generation_share_a_pool(model: str, group: str) -> None:
     assert group_of(model) == group
+    assert group_of(model, fast=True) == f"{group} fast"

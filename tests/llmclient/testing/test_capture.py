@@ -8,7 +8,8 @@ import pytest
 
 import llmclient
 from llmclient import _config, _replay
-from llmclient.testing import Answer, FakeAnthropic, broken, capture, fail, reply
+from llmclient.testing import Answer, FakeAnthropic, broken, capture, fail, reply, tool_use
+from tests.llmclient.backend import Backend
 
 MODEL = "claude-sonnet-5-5"
 CALL_ID = UUID("019a0000-0000-7abc-8def-000000000001")
@@ -73,3 +74,76 @@ def test_only_the_first_call_is_pinned() -> None:
             ask(fake)
         ask(fake)
     assert [call.id == CALL_ID for call in calls] == [True, False, False]
+
+
+def test_the_only_call_is_had_by_its_name() -> None:
+    with FakeAnthropic() as fake, capture() as calls:
+        with pytest.raises(AssertionError, match="0 calls were made"):
+            calls.only  # noqa: B018
+        ask(fake)
+        assert calls.only is calls[0]
+        ask(fake)
+        with pytest.raises(AssertionError, match=r"2 calls were made: \['ok', 'ok'\]"):
+            calls.only  # noqa: B018
+
+
+def test_calls_are_found_by_their_labels() -> None:
+    with FakeAnthropic() as fake, capture() as calls:
+        for user in (1, 2):
+            with llmclient.context(feature="inbox", user_id=user, tags={"plan": "pro"}):
+                ask(fake)
+        ask(fake)
+    assert len(calls.labelled(feature="inbox")) == 2
+    assert calls.labelled(feature="inbox", user_id=2).only is calls[1]
+    assert len(calls.labelled(tags={"plan": "pro"})) == 2
+    assert calls.labelled(feature="outbox") == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_asked_and_answered_can_be_read(stream: bool) -> None:
+    with FakeAnthropic([tool_use("look_up", {"order": 7}, text="One moment.")]) as fake, capture() as calls:
+        ask(fake, stream=stream)
+    assert calls.sent()["messages"] == [{"role": "user", "content": "hi"}]
+    assert calls.sent(0)["max_tokens"] == 9
+    assert [block["type"] for block in calls.content()] == ["text", "tool_use"]
+    assert calls.content()[1]["input"] == {"order": 7}
+    assert calls.text() == "One moment."
+
+
+def test_a_call_without_an_answer_has_no_content() -> None:
+    with FakeAnthropic([fail(400)]) as fake, capture() as calls, pytest.raises(anthropic.BadRequestError):
+        ask(fake)
+    assert calls.sent()["model"] == MODEL
+    assert (calls.content(), calls.text()) == ([], "")
+
+
+def test_a_program_that_configures_itself_inside_sends_nothing_until_afterwards() -> None:
+    with FakeAnthropic() as fake, capture() as calls:
+        llmclient.configure("http://llv_ing_k@127.0.0.1:9")
+        ask(fake)
+        assert llmclient.flush(0)
+        llmclient.close()
+        ask(fake)
+        llmclient.configure("http://llv_ing_k@127.0.0.1:9", capture="full")
+    assert len(calls) == 2
+    assert _config.current().capture == "full"
+    assert _config.current().shipper is not None
+
+
+def test_what_was_measured_before_goes_where_it_was_to_go(backend: Backend) -> None:
+    llmclient.configure(backend.dsn)
+    with FakeAnthropic() as fake:
+        ask(fake)
+        with capture() as calls:
+            ask(fake)
+            llmclient.configure(capture="full")
+    assert (len(calls), len(backend.events)) == (1, 1)
+
+
+def test_a_capture_within_a_capture_takes_its_own_calls() -> None:
+    with FakeAnthropic() as fake, capture() as outer:
+        ask(fake)
+        with capture() as inner:
+            ask(fake)
+        ask(fake)
+    assert (len(outer), len(inner)) == (2, 1)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 
 import anthropic
 import httpx2
@@ -24,43 +23,8 @@ from llmclient.testing import (
     spend_limit,
     stalled,
 )
-
-MODEL = "claude-sonnet-5-5"
-Serve = Callable[..., FakeAnthropic]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    running: list[FakeAnthropic] = []
-
-    def start(*answers: Answer, **options: object) -> FakeAnthropic:
-        running.append(FakeAnthropic(list(answers), **options).start())  # type: ignore[arg-type]
-        return running[-1]
-
-    yield start
-    for fake in running:
-        fake.stop()
-
-
-def sdk(fake: FakeAnthropic, *, retries: int = 0, timeout: float = 10.0) -> anthropic.Anthropic:
-    return anthropic.Anthropic(api_key="test", base_url=fake.url, max_retries=retries, timeout=timeout)
-
-
-def ask(fake: FakeAnthropic, *, retries: int = 0, timeout: float = 10.0, **more: object) -> anthropic.types.Message:
-    with sdk(fake, retries=retries, timeout=timeout) as client:
-        message: anthropic.types.Message = client.messages.create(  # type: ignore[call-overload]
-            model=MODEL, max_tokens=100, messages=[{"role": "user", "content": "hello"}], **more
-        )
-        return message
-
-
-def read(fake: FakeAnthropic, *, timeout: float = 10.0, **more: object) -> list[anthropic.types.RawMessageStreamEvent]:
-    with sdk(fake, timeout=timeout) as client:
-        stream = client.messages.create(  # type: ignore[call-overload]
-            model=MODEL, max_tokens=100, messages=[{"role": "user", "content": "hello"}], stream=True, **more
-        )
-        return list(stream)
-
+from tests.llmclient.testing.asking import MODEL, ask, read, sdk
+from tests.llmclient.testing.conftest import Serve
 
 # --- answers in good order
 
@@ -82,6 +46,11 @@ def test_usage_given_is_laid_over_the_usage_object(serve: Serve) -> None:
     assert message.usage.cache_read_input_tokens == 900
     assert message.usage.cache_creation_input_tokens == 50
     assert message.usage.to_dict()["novel_tokens"] == 4
+
+
+def test_speed_and_geography_are_those_asked_for(serve: Serve) -> None:
+    usage = ask(serve(), extra_body={"speed": "fast", "inference_geo": "us"}).usage
+    assert (usage.speed, usage.inference_geo) == ("fast", "us")
 
 
 def test_the_header_dictates_exact_tokens(serve: Serve) -> None:

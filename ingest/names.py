@@ -1,0 +1,75 @@
+"""Whose and what for: the names of a batch's calls as numbers, packed the way their columns are stored.
+
+A batch repeats a few combinations of names, so each combination is looked up once. Calls with a name that this process
+has not met yet wait until all new names of the batch are interned together.
+"""
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import Final
+
+from ingest import dimensions
+from ingest.events import Event
+from ingest.vocabulary import DimensionKind
+
+COLUMNS: Final = (
+    *("project_id", "environment_id", "feature_id", "prompt_type_id", "prompt_version_id", "model_id"),
+    *("requested_model_id",),
+)
+_struct: Final = Struct("!" + "ii" * len(COLUMNS))
+PACKED_SIZE: Final = _struct.size
+
+_ENVIRONMENT, _FEATURE, _PROMPT_TYPE = DimensionKind.ENVIRONMENT, DimensionKind.FEATURE, DimensionKind.PROMPT_TYPE
+_PROMPT_VERSION, _MODEL = DimensionKind.PROMPT_VERSION, DimensionKind.MODEL
+
+
+class Names:
+    """The names of calls of one project and environment, for as long as a batch takes."""
+
+    def __init__(self, project_id: int, environment: str) -> None:
+        self._project_id = project_id
+        self._environment = environment
+        self._packed: dict[tuple[str | None, ...], bytes] = {}
+        self._interned: dict[DimensionKind, dict[str, int]] = {}
+
+    def packed(self, event: Event) -> bytes | None:
+        """COLUMNS of the call, each after its length; None when a name of it was never interned."""
+        key = (event.feature, event.prompt_type, event.prompt_version, event.model, event.model_requested)
+        found = self._packed.get(key)
+        return self._look_up(key) if found is None else found
+
+    def intern(self, events: Sequence[Event]) -> None:
+        """Gives every name of these calls its number. Never within the transaction that stores them."""
+        models = {event.model for event in events} | {event.model_requested for event in events}
+        for kind, names in (
+            (_ENVIRONMENT, {self._environment}),
+            (_FEATURE, {event.feature for event in events}),
+            (_PROMPT_TYPE, {event.prompt_type for event in events}),
+            (_PROMPT_VERSION, {event.prompt_version for event in events}),
+            (_MODEL, models),
+        ):
+            # An empty name is no name.
+            self._interned[kind] = dimensions.ids(self._project_id, kind, {name for name in names if name})
+
+    def _look_up(self, key: tuple[str | None, ...]) -> bytes | None:
+        feature, prompt_type, prompt_version, model, requested = key
+        numbers = (
+            self._number(_ENVIRONMENT, self._environment),
+            self._number(_FEATURE, feature),
+            self._number(_PROMPT_TYPE, prompt_type),
+            self._number(_PROMPT_VERSION, prompt_version),
+            self._number(_MODEL, requested if model is None else model),
+            self._number(_MODEL, model if requested is None else requested),
+        )
+        if None in numbers:
+            return None
+        lengths_and_values = (field for number in (self._project_id, *numbers) for field in (4, number))
+        found = self._packed[key] = _struct.pack(*lengths_and_values)
+        return found
+
+    def _number(self, kind: DimensionKind, name: str | None) -> int | None:
+        if not name:
+            return dimensions.ABSENT
+        # What was interned just now may not be known for good: see `dimensions`.
+        interned = self._interned.get(kind, {}).get(name)
+        return dimensions.known(self._project_id, kind).get(name) if interned is None else interned

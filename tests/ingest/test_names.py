@@ -1,0 +1,84 @@
+"""The names of a batch's calls, as numbers."""
+
+import struct
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from ingest import dimensions, wire
+from ingest.events import Event
+from ingest.names import Names
+from ingest.vocabulary import DimensionKind
+from projects.models import Project
+from tests import factories
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.storage]
+
+
+@pytest.fixture
+def owner(transactional_db: None) -> Project:
+    return factories.project()
+
+
+def call(**overrides: Any) -> Event:
+    return wire.event_of(factories.event(**overrides))
+
+
+def number(owner: Project, kind: DimensionKind, name: str) -> int:
+    found = dimensions.find(owner.pk, kind, name)
+    assert found is not None
+    return found
+
+
+def unpacked(packed: bytes | None) -> list[int]:
+    assert packed is not None
+    fields = list(struct.unpack("!14i", packed))
+    assert fields[::2] == [4] * 7
+    return fields[1::2]
+
+
+def test_a_name_nobody_has_met_waits_to_be_interned(owner: Project) -> None:
+    names = Names(owner.pk, "production")
+    assert names.packed(call()) is None
+    names.intern([call()])
+    assert unpacked(names.packed(call())) == [
+        owner.pk,
+        number(owner, DimensionKind.ENVIRONMENT, "production"),
+        number(owner, DimensionKind.FEATURE, "inbox"),
+        number(owner, DimensionKind.PROMPT_TYPE, "triage"),
+        number(owner, DimensionKind.PROMPT_VERSION, "7"),
+        number(owner, DimensionKind.MODEL, "claude-sonnet-4-5-20250929"),
+        number(owner, DimensionKind.MODEL, "claude-sonnet-4-5"),
+    ]
+
+
+def test_the_next_batch_asks_the_database_for_no_name_that_is_known(owner: Project) -> None:
+    Names(owner.pk, "production").intern([call(feature="inbox"), call(feature="outbox")])
+    with CaptureQueriesContext(connection) as asked:
+        assert Names(owner.pk, "production").packed(call(feature="outbox")) is not None
+    assert len(asked) == 0
+
+
+def test_one_new_name_is_enough_to_wait(owner: Project) -> None:
+    Names(owner.pk, "production").intern([call()])
+    assert Names(owner.pk, "production").packed(call(prompt_version="8")) is None
+    assert Names(owner.pk, "staging").packed(call()) is None
+
+
+def test_no_name_and_an_empty_one_have_the_number_of_nothing(owner: Project) -> None:
+    nameless = {"feature": "", "prompt_type": None, "prompt_version": "", "model": None, "model_requested": None}
+    names = Names(owner.pk, "production")
+    names.intern([call(**nameless)])
+    assert unpacked(names.packed(call(**nameless)))[2:] == [dimensions.ABSENT] * 5
+
+
+def test_names_over_the_limit_share_a_number_every_time(owner: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dimensions, "MOST_NAMES", 1)
+    for _ in range(2):
+        names = Names(owner.pk, "production")
+        names.intern([call(feature="a"), call(feature="b"), call(feature="c")])
+        other = number(owner, DimensionKind.FEATURE, dimensions.OTHER_NAME)
+        found = [unpacked(names.packed(call(feature=feature)))[2] for feature in "abc"]
+        assert found == [number(owner, DimensionKind.FEATURE, "a"), other, other]
