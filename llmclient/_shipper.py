@@ -22,6 +22,7 @@ THREAD_NAME: Final = "llmclient-sender"
 EXIT_SECONDS: Final = 2.0
 JOIN_SHARE: Final = 0.75  # of the time for closing; the rest is for writing to disk
 FAULT_PAUSE: Final = 5.0  # seconds
+BRIEFLY: Final = 0.5
 
 MakeDelivery = Callable[[Buffer], Delivery]
 
@@ -79,6 +80,11 @@ class Shipper:
         if waiting in self._flushes:
             self._flushes.remove(waiting)
         return delivered
+
+    def flush_briefly(self) -> None:
+        """For a process that may be killed at any time: sends what waits, unless the server is away."""
+        if self._pid == os.getpid() and not self._closing and not self._delivery.idle and self._delivery.failures == 0:
+            self.flush(BRIEFLY)
 
     def close(self, timeout: float = EXIT_SECONDS) -> None:
         """Delivers what waits, for at most `timeout` seconds; then spools it, or drops it and says so."""
