@@ -1,10 +1,13 @@
 """Prompts through a queue, with a worker in a thread and a broker in memory."""
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,6 +34,7 @@ from llmclient.contrib.celery import (
     PromptTask,
     Setup,
     Ticket,
+    background_client,
     prompt_task,
     queue,
 )
@@ -40,6 +44,7 @@ from tests.llmclient.backend import Backend, configured, wait_until
 from tests.llmclient.conftest import QUICK, client_of
 from tests.llmclient.driving import drive
 
+ROOT = Path(__file__).resolve().parents[2]
 SOON = {"retry-after-ms": "20"}
 ASK: dict[str, Any] = {
     "model": "claude-haiku-5-5",
@@ -176,6 +181,26 @@ def test_a_call_claude_did_not_answer_is_deferred_and_answered_later(app: Celery
         assert desk.answers[0][1] == Job(ASK, {"feature": "inbox"}, "overloaded", "", call_id)
 
 
+def test_a_call_goes_from_the_caller_into_the_queue_and_comes_back_from_a_worker(
+    app: Celery, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(backend)
+    with FakeAnthropic([fail(529, should_retry=False), reply("better late")]) as fake:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", fake.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
+        desk = Helpdesk(app, fake, make_client=background_client)
+        caller = client_of(fake, replace(PLAIN, fallback=[Defer(desk.queue)]))
+        with llmclient.context(feature="digest"), pytest.raises(Deferred) as raised:
+            caller.messages.create(**ASK)
+        assert done(raised.value.ticket)["content"][0]["text"] == "better late"
+        assert desk.answers[0][1].category == "overloaded"
+    assert llmclient.flush(30)
+    first, second = sorted(backend.events, key=lambda event: event["started_at"])
+    assert (first["source"], first["outcome"], first["id"]) == ("deferred", "degraded", raised.value.ticket.id)
+    assert (second["source"], second["outcome"], second["tags"]) == ("api", "ok", {"job": first["id"]})
+    assert (first["feature"], second["feature"]) == ("digest", "digest")
+
+
 def test_a_beta_is_asked_for_as_it_was(app: Celery) -> None:
     with helpdesk(app, [reply("beta")]) as desk:
         ticket = desk.answer.put(Job({**ASK, "stream": True}, {}, variant="beta=true one-beta,another-beta"))
@@ -264,6 +289,16 @@ def test_a_job_that_kills_its_workers_is_given_up(app: Celery) -> None:
                     done(ticket)
             else:
                 assert done(ticket)["content"][0]["text"] == "alive"
+
+
+def test_an_open_circuit_is_waited_out_and_costs_no_attempt(app: Celery) -> None:
+    with FakeAnthropic([reply("before"), reply("it works again")]) as fake:
+        client = client_of(fake, BACKGROUND)
+        desk = Helpdesk(app, fake, make_client=lambda: client, attempts=1)
+        client.messages.create(**ASK)
+        llmclient.open_circuit(ASK["model"], 0.2)
+        assert done(desk.answer.ask(**ASK))["content"][0]["text"] == "it works again"
+        assert len(fake.requests) == 2
 
 
 # --- dead letters -----------------------------------------------------------------------------------------------------
@@ -480,28 +515,19 @@ def test_a_ticket_can_be_waited_for_no_longer_than_one_wants(app: Celery) -> Non
 # --- itself -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_whose_own_client_defers_does_not_put_the_job_in_again(app: Celery) -> None:
-    refused: list[str] = []
-
+def test_a_worker_whose_own_client_defers_does_not_put_the_job_in_again(
+    app: Celery, caplog: pytest.LogCaptureFixture
+) -> None:
     class Defers(Helpdesk):
         def client(self) -> Any:
-            client = super().client()
+            return client_of(self.fake, replace(PLAIN, fallback=[Defer(self.queue)]))
 
-            class Client:
-                def post(_, *arguments: Any, **options: Any) -> Any:  # noqa: N805  # this `self` is the desk
-                    try:
-                        queue(self.queue)(Job(ASK, {}))
-                    except RuntimeError as error:
-                        refused.append(str(error))
-                    return client.post(*arguments, **options)
-
-            return Client()
-
-    with FakeAnthropic([reply("once")]) as fake:
-        desk = Defers(app, fake)
-        done(desk.answer.ask(**ASK))
-        assert refused == ["this call is a job of a queue already, and is not put into one again"]
+    with FakeAnthropic([fail(529, headers=SOON), reply("once")]) as fake:
+        desk = Defers(app, fake, attempts=1)
+        assert done(desk.answer.ask(**ASK))["content"][0]["text"] == "once"
+        assert "this call is a job of a queue already, and is not put into one again" in caplog.text
         assert desk.texts == ["once"]
+        assert len(fake.requests) == 2
 
 
 def test_handing_on_an_answer_may_put_in_the_next_job(app: Celery) -> None:
@@ -679,6 +705,18 @@ def test_settings_that_cannot_be_are_told_at_once(app: Celery, options: dict[str
         prompt_task(app, "idle", **options)
     with pytest.raises(ValueError, match="needs the name of a queue"):
         prompt_task(app, "")
+
+
+def test_a_process_that_only_puts_jobs_in_does_not_load_the_sdk() -> None:
+    program = """
+import sys
+from celery import Celery
+from llmclient.contrib.celery import prompt_task
+prompt_task(Celery("host", broker="memory://localhost"), "reports").ask(model="claude-haiku-5-5", max_tokens=9)
+print([name for name in ("anthropic", "httpx2", "pydantic", "redis") if name in sys.modules])
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (ran.stdout.strip(), ran.returncode) == ("[]", 0), ran.stderr
 
 
 def test_everything_offered_is_there() -> None:
