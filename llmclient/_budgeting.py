@@ -20,6 +20,7 @@ from llmclient._policy import NANO, Budget, OnExceed
 if TYPE_CHECKING:
     from llmclient._exceptions import BudgetExceeded
     from llmclient._lease_link import LeaseLink
+    from llmclient._server_policy import ServerPolicy
 
 
 class Store(Protocol):
@@ -77,6 +78,11 @@ class Budgeting:
     def blocking(self) -> bool:
         """Whether `reserve` may wait for a network; `settle` and `void` then wait for the store, too."""
         return self._store.blocking or (self._link is not None and self._link.blocking)
+
+    @property
+    def policy(self) -> "ServerPolicy | None":
+        """What the server wants, as far as it is known; None where there is none to obey."""
+        return None if self._link is None else self._link.policy
 
     def stopped(self, model: str | None) -> str | None:
         """Why the server wants no calls of this model; None: it does not mind."""

@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, get_args
 from uuid import UUID
 
 import anthropic
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from llmclient._engine import Engine
 
 Steps = Generator[Effect, Any, Any]
+CAPTURES: Final[tuple[Capture, ...]] = get_args(Capture)  # the one that keeps least comes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,16 +254,17 @@ class Conduct:
     def attempt_timeout(self, left: float) -> Any:
         """The SDK's timeouts for an attempt that may take `left` seconds: the caller's own, where they are shorter."""
         given = self.request.timeout
+        if self.operation is None and left == float("inf"):  # files, results of batches: as long as they take
+            return given
         if not isinstance(given, httpx2.Timeout | float | int):
             given = self.engine.client.timeout
         own = given if isinstance(given, httpx2.Timeout) else httpx2.Timeout(given)
-        rules, whole = self.policy.timeout, left if self.operation is not None else None
-        read = min(self.read_timeout, left) if self.request.stream else whole
+        idle = self.read_timeout if self.request.stream and self.operation is not None else None
         return httpx2.Timeout(
-            connect=_least(own.connect, rules.connect, whole),
-            read=_least(own.read, read, whole),
-            write=_least(own.write, whole),
-            pool=_least(own.pool, whole),
+            connect=_least(own.connect, self.policy.timeout.connect, left),
+            read=_least(own.read, idle, left),
+            write=_least(own.write, left),
+            pool=_least(own.pool, left),
         )
 
     def want(self) -> Want:
@@ -372,10 +374,11 @@ class Conduct:
         _batch_items.follow(self.request.url, response, tell, self.labels, self.engine.body_class)
 
     def _capture(self, call_id: UUID, configured: Capture) -> Capture:
-        """What of the content may leave the process; a sample is drawn by the call's id."""
-        privacy = self.policy.privacy
-        kept = privacy.sample >= 1 or place(call_id) < privacy.sample
-        return (privacy.capture or configured) if kept else "off"
+        """What of the content may leave the process; a sample is drawn by the call's id. The server may want less."""
+        privacy, server = self.policy.privacy, self._payment.server_policy
+        wanted = [privacy.capture or configured, server.capture or "full"]
+        sample = min(privacy.sample, 1.0 if server.sample is None else server.sample)
+        return min(wanted, key=CAPTURES.index) if sample >= 1 or place(call_id) < sample else "off"
 
     # --- the beginning --------------------------------------------------------------------------------------------
 

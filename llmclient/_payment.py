@@ -18,6 +18,7 @@ from llmclient._policy import Budget
 from llmclient._queue import Want
 from llmclient._quietly import quietly, warn
 from llmclient._run import Run
+from llmclient._server_policy import ServerPolicy
 
 if TYPE_CHECKING:
     from llmclient._privacy._pseudonyms import Pseudonyms
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # An attempt that ended so may have been answered and billed, though nobody saw the answer.
 PERHAPS_BILLED: Final = frozenset({"timeout", "cancelled", "stream_interrupted", "deadline_exceeded", "invalid_output"})
 FIRST_LEASE: Final = 0.25  # seconds at most that a call waits for one, where nothing may be spent without
+NO_POLICY: Final = ServerPolicy()
 _IN_MEMORY: Final = Ledger()  # one for the process: two clients of one program have the same budgets
 
 
@@ -65,6 +67,11 @@ class Payment:
     def is_asked(self) -> bool:
         """Whether there is anybody to ask."""
         return self._budgeting is not None
+
+    @property
+    def server_policy(self) -> ServerPolicy:
+        """What the server wants; an empty policy where it is not asked, or has not answered yet."""
+        return NO_POLICY if self._budgeting is None else self._budgeting.policy or NO_POLICY
 
     def stopped(self, model: str | None) -> str | None:
         """Why the server wants no calls of this model; None: it does not mind."""

@@ -23,7 +23,8 @@ def streamed(fake: FakeAnthropic, ask: dict[str, Any], policy: Policy | None = Q
 
 def plain_async(fake: FakeAnthropic, ask: dict[str, Any], policy: Policy | None = QUICK, **options: Any) -> str:
     async def make() -> str:
-        message = await async_client_of(fake, policy, **options).messages.create(**ask)
+        async with async_client_of(fake, policy, **options) as client:
+            message = await client.messages.create(**ask)
         return "".join(block.text for block in message.content if block.type == "text")
 
     return asyncio.run(make())
@@ -31,7 +32,7 @@ def plain_async(fake: FakeAnthropic, ask: dict[str, Any], policy: Policy | None 
 
 def streamed_async(fake: FakeAnthropic, ask: dict[str, Any], policy: Policy | None = QUICK, **options: Any) -> str:
     async def make() -> str:
-        async with async_client_of(fake, policy, **options).messages.stream(**ask) as stream:
+        async with async_client_of(fake, policy, **options) as client, client.messages.stream(**ask) as stream:
             return await stream.get_final_text()
 
     return asyncio.run(make())

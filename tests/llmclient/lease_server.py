@@ -4,6 +4,7 @@ Amounts and answers are kept, so that a test can add up afterwards: granted = op
 """
 
 import contextlib
+import gzip
 import json
 import socket
 import threading
@@ -119,6 +120,7 @@ class LeaseServer:
         self.desk = Desk({each["id"]: each["limit"] for each in budgets})
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.exchanges: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
         self.lose_answers = 0
         """So many exchanges are taken to heart, and the connection is cut instead of an answer."""
         self.refuse_policy: int | None = None
@@ -182,7 +184,13 @@ class LeaseServer:
                 _send(handler, 200, {"etag": tag}, self.policy)
 
     def _post(self, handler: BaseHTTPRequestHandler) -> None:
-        body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+        sent = handler.rfile.read(int(handler.headers["content-length"]))
+        if handler.path == "/api/v1/events":
+            events = json.loads(gzip.decompress(sent))["events"]
+            self.events.extend(events)
+            _send(handler, 200, {}, {"rejected": []})
+            return
+        body = json.loads(sent)
         with self._lock:
             self.exchanges.append(body)
             if self.say:

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import uuid
+from dataclasses import replace
 from typing import Any
 
+import httpx2
 import pytest
 
 import llmclient
 from llmclient._batch_items import BatchTimes, ItemsWatch, Times, call_of, item_id
+from llmclient._policy import Timeout
 from llmclient.testing import FakeAnthropic, capture, fail, reply
-from tests.llmclient.conftest import async_client_of, client_of
+from tests.llmclient.conftest import QUICK, async_client_of, client_of
 
 TIMES = Times(1_790_000_000_000, 1_790_000_060_000)
 
@@ -105,3 +108,19 @@ def test_async_clients_read_results_alike() -> None:
     with FakeAnthropic(batch_seconds=0) as fake, capture() as calls:
         assert asyncio.run(run(fake)) == 3
     assert [call.operation for call in calls] == ["batch_item"] * 3
+
+
+def test_results_may_take_as_long_as_the_caller_allows() -> None:
+    policy = replace(QUICK, timeout=Timeout(total=0.2, idle=0.2, first_token=0.2))
+    with FakeAnthropic(batch_seconds=0) as fake:
+        llm = client_of(fake, policy, timeout=7.0)
+        batch = llm.messages.batches.create(requests=requests())
+        fake.advance(1)
+        seen: list[Any] = []
+
+        def look(request: Any, call_next: Any) -> Any:
+            seen.append(request.timeout)
+            return call_next(request)
+
+        list(llm.with_middleware(look).messages.batches.results(batch.id))
+    assert not [each for each in seen if isinstance(each, httpx2.Timeout | float)]

@@ -18,7 +18,9 @@ from llmclient._ledger import Ledger
 from llmclient.fallback import Model, Notice
 from llmclient.testing import Answer, FakeAnthropic, Request, broken, capture, fail, reply, slow
 from tests.llmclient.asking import WAYS, Ask
+from tests.llmclient.backend import wait_until
 from tests.llmclient.conftest import QUICK, async_client_of, client_of
+from tests.llmclient.lease_server import LeaseServer, budget
 
 way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 USED = {"input_tokens": 100, "output_tokens": 50}
@@ -202,3 +204,70 @@ def test_many_threads_never_spend_more_than_there_is(ask: dict[str, Any]) -> Non
             list(pool.map(one, range(100)))
         assert stopped.is_set()
         assert len(fake.requests) * 50 <= 2_000
+
+
+# --- the server's ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[LeaseServer]:
+    """A budget of $0.0035 a day for the project, five calls at $0.0007; nothing is spent without a lease."""
+    with_budget = LeaseServer(budget(limit=3_500_000, chunk=1_000_000, allowance=0))
+    yield with_budget
+    _payment.budgeting_of.cache_clear()
+    with_budget.close()
+
+
+def obeying(server: LeaseServer, **options: Any) -> None:
+    llmclient.configure(f"http://llv_ing_k@127.0.0.1:{server.port}", server_budgets=True, **options)
+
+
+@way
+def test_the_servers_budget_holds_in_this_process(way: Ask, server: LeaseServer, ask: dict[str, Any]) -> None:
+    obeying(server)
+    with FakeAnthropic(lambda _: reply("ok", usage=USED)) as fake:
+        way(fake, ask, with_budgets())  # brings the policy
+        wait_until(lambda: server.asked)
+        with pytest.raises(llmclient.BudgetExceeded):
+            many(way, fake, ask)
+        assert 2 <= len(fake.requests) <= 6
+    assert server.exchanges
+
+
+def many(way: Ask, fake: FakeAnthropic, ask: dict[str, Any]) -> None:
+    for _ in range(20):
+        way(fake, ask, with_budgets())
+
+
+@way
+def test_calls_stopped_by_the_server_are_not_sent(way: Ask, server: LeaseServer, ask: dict[str, Any]) -> None:
+    server.change(stop={"project": True}, budgets=[])
+    obeying(server)
+    with FakeAnthropic() as fake, capture() as calls:
+        way(fake, ask, with_budgets())  # brings the policy
+        wait_until(lambda: server.asked)
+        stopped = calls_until_stopped(way, fake, ask)
+        assert len(fake.requests) < 50
+    assert str(stopped) == "Calls are stopped by the server: calls of this project are stopped"
+    assert stopped.call is calls[-1]
+
+
+def calls_until_stopped(way: Ask, fake: FakeAnthropic, ask: dict[str, Any]) -> llmclient.CircuitOpen:
+    for _ in range(50):
+        try:
+            way(fake, ask, with_budgets())
+        except llmclient.CircuitOpen as stopped:
+            return stopped
+    raise AssertionError("nothing was stopped")
+
+
+def test_the_server_may_want_less_content_than_the_program_sends(server: LeaseServer, ask: dict[str, Any]) -> None:
+    server.change(capture="off", budgets=[])
+    obeying(server, capture="full")
+    with FakeAnthropic() as fake:
+        llm = client_of(fake, with_budgets())
+        llm.messages.create(**ask)
+        wait_until(lambda: _payment.Payment((), {}).server_policy.capture == "off")
+        llm.messages.create(**ask)
+    assert llmclient.flush(30)
+    assert ["content" in event for event in server.events] == [True, False]
