@@ -22,12 +22,12 @@ from llmclient import (
     _context,
     _deadline,
     _errors,
-    _filters,
     _replay,
     _synthetic,
     _trace,
-    _validate,
     fallback,
+    filters,
+    validators,
 )
 from llmclient._admission import Want
 from llmclient._call import Call, Failure, Operation, Outcome, Source
@@ -111,7 +111,7 @@ class Conduct:
 
     def _check_input(self) -> None:
         if self.policy.validators:
-            rejected = _validate.check(self.policy.validators, self.body, self.labels)
+            rejected = validators.check(self.policy.validators, self.body, self.labels)
             if rejected is not None:
                 raise rejected
 
@@ -143,7 +143,9 @@ class Conduct:
                 yield from _dispose(tried)
                 self.source(found.source)
                 return again
-        return tried if isinstance(tried, Succeeded) else self._exhausted(tried)
+        if isinstance(tried, Succeeded) or all(isinstance(element, fallback.Cached) for element in chain):
+            return tried  # a cache that had nothing is no reason for another exception
+        return self._exhausted(tried)
 
     def _exhausted(self, failed: Failed) -> Failed:
         message = f"Claude did not answer ({failed.category}), and nothing in the fallback chain could"
@@ -180,7 +182,7 @@ class Conduct:
     def _filtered(self, tried: Succeeded, message: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
         if not self.policy.filters:
             return tried.result, message
-        changed = _filters.apply(self.policy.filters, message)
+        changed = filters.apply(self.policy.filters, message)
         if changed == message:
             return tried.result, message
         return _synthetic.api_response(self.request, changed, asynchronous=self.engine.is_async), changed
@@ -188,7 +190,7 @@ class Conduct:
     def _given(self, found: fallback.Answered) -> Any:
         """An answer that did not come from Claude. It may have been kept before there was a filter."""
         assert found.body is not None
-        message = found.body if not self.policy.filters else _filters.apply(self.policy.filters, found.body)
+        message = found.body if not self.policy.filters else filters.apply(self.policy.filters, found.body)
         self.source(found.source)
         self.finish("ok" if found.source == "cache" else "degraded", None)
         return _synthetic.api_response(self.request, message, asynchronous=self.engine.is_async)

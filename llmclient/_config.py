@@ -93,7 +93,8 @@ def configure(
         endpoint, key = read_dsn(dsn)
         leases = (endpoint.removesuffix(PATH), key) if server_budgets else None
         names = _names(app, release, redact, user_secret)
-        shipper = Shipper(lambda buffer: _delivery(buffer, endpoint, key, names, Path(spool) if spool else None))
+        disk = Path(spool) if spool else None
+        shipper = Shipper(lambda buffer: _delivery(buffer, endpoint, key, names, capture, disk))
     pseudonyms = None if names is None else names.pseudonyms
     before, _settings = _settings, Settings(capture, shipper, redis, app, leases, pseudonyms)
     if before is not None and before.shipper is not None:
@@ -154,7 +155,9 @@ def read_dsn(dsn: str) -> tuple[str, str]:
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}{PATH}", unquote(parts.username)
 
 
-def _delivery(buffer: Buffer, endpoint: str, key: str, names: "Names", spool: Path | None) -> Delivery:
+def _delivery(
+    buffer: Buffer, endpoint: str, key: str, names: "Names", capture: Capture, spool: Path | None
+) -> Delivery:
     from llmclient import _event  # noqa: PLC0415  # loaded with the names already
 
     identity = {
@@ -165,7 +168,7 @@ def _delivery(buffer: Buffer, endpoint: str, key: str, names: "Names", spool: Pa
 
     def encode(call: Call | Score) -> dict[str, Any]:
         if isinstance(call, Score):
-            return call.as_dict()
+            return call.as_dict() if capture == "full" else call.as_dict(names.redactor.short)
         return _event.as_dict(call, names, sdk=_sdk())
 
     return Delivery(

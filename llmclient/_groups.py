@@ -35,6 +35,7 @@ class Group:
         rules, limits = policy.breaker, policy.limits
         self._breaker = None if rules is None else CircuitBreaker(rules, told=lambda change: told(name, change))
         self._admission = None if limits is None else Admission(limits, chance=random.random)
+        self._share = 1.0 if limits is None else limits.share
         self._retry_budget = RetryBudget(policy.retry.budget)
 
     def pay_retry(self, retries: Retries, *facts: Any, **more: Any) -> float | None:
@@ -126,11 +127,11 @@ class Group:
             with self._lock:
                 self._breaker.trip(now, cooldown, reason)
 
-    def take_share(self, share: float, now: float) -> None:
-        """What of the quota is this process's: all of it while the processes divide it among themselves."""
+    def take_share(self, *, divided: bool, now: float) -> None:
+        """All of the quota is this process's while the processes divide it among themselves, else its share."""
         if self._admission is not None:
             with self._lock:
-                self._admission.take_share(share, now)
+                self._admission.take_share(1.0 if divided else self._share, now)
 
     def force_open(self, now: float, seconds: float | None, reason: str) -> None:
         if self._breaker is not None:
@@ -228,17 +229,20 @@ def every_group() -> list[Group]:
 
 
 def force_open(model: str, now: float, seconds: float | None, reason: str) -> None:
-    """Opens the breaker of a model's group, for every account of this process that has asked it."""
-    for group in every_group():
-        if group.name == group_of(model):
-            group.force_open(now, seconds, reason)
+    """Opens the breakers of a model's groups, for every account this process has a client for."""
+    for group in _groups_of(model):
+        group.force_open(now, seconds, reason)
 
 
 def reset(model: str, now: float) -> None:
-    """The breaker of a model's group begins anew."""
-    for group in every_group():
-        if group.name == group_of(model):
-            group.reset(now)
+    """The breakers of a model's groups begin anew."""
+    for group in _groups_of(model):
+        group.reset(now)
+
+
+def _groups_of(model: str) -> list[Group]:
+    """The model's groups, fast and not, of every account this process has a client for."""
+    return [guards.group(model, fast=fast) for guards in list(_shared.values()) for fast in (False, True)]
 
 
 def _begin_anew() -> None:

@@ -40,7 +40,7 @@ def instrument(
         return client
     rules = _as_the_client_was(sdk_client) if policy is None else policy
     is_async = inspect.iscoroutinefunction(type(sdk_client).post)
-    _check(rules, keys, is_async=is_async)
+    _check(sdk_client, rules, keys, is_async=is_async)
     engine = Engine(
         rules,
         guards_of(_account(sdk_client), rules),
@@ -61,8 +61,10 @@ def _as_the_client_was(client: Any) -> Policy:
     return policy if client.timeout == anthropic.DEFAULT_TIMEOUT else _patient(policy, client.timeout)
 
 
-def _check(policy: Policy, keys: Keys | None, *, is_async: bool) -> None:
+def _check(client: Any, policy: Policy, keys: Keys | None, *, is_async: bool) -> None:
     """Raises TypeError for what this kind of client could never use."""
+    if keys is not None and type(client) not in (anthropic.Anthropic, anthropic.AsyncAnthropic):
+        raise TypeError(f"keys are for Anthropic's own API, and {type(client).__name__} signs its requests otherwise")
     for rules in (policy, *map(policy.for_prompt, policy.prompts)):
         fallback.check(rules.fallback, asynchronous=is_async)
     if keys is not None and keys.needs_async and not is_async:

@@ -122,7 +122,8 @@ class Payment:
         if self._budgeting.blocking:
             LATER.do(self._settle, self._budgeting, reserved, tokens, nanousd, now)
         else:
-            call.budget = _nearest(self._settle(self._budgeting, reserved, tokens, nanousd, now))
+            nearest = _nearest(self._settle(self._budgeting, reserved, tokens, nanousd, now))
+            call.budget = call.budget or nearest  # one that was exceeded is nearer
 
     def _give_back(self, budgeting: Budgeting, reserved: Reserved, now: float) -> None:
         if budgeting.blocking:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from llmclient._durations import seconds_of
 
 if TYPE_CHECKING:
-    from llmclient._filters import Filter
-    from llmclient._validate import Validator
     from llmclient.fallback import Fallback
+    from llmclient.filters import Filter
+    from llmclient.validators import Validator
 
 Capture = Literal["off", "redacted", "full"]
 Priority = Literal["interactive", "background"]

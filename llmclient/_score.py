@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final
@@ -32,14 +33,14 @@ class Score:
     def strip_content(self) -> None:
         """There is none."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """As the wire spells it."""
+    def as_dict(self, clean: Callable[[str], str] = str) -> dict[str, Any]:
+        """As the wire spells it; what people wrote goes through `clean` first."""
         wire = {
             "call_id": str(self.call_id),
             "name": self.name,
             "value": self.value,
-            "label": self.label,
-            "comment": self.comment,
+            "label": None if self.label is None else clean(self.label),
+            "comment": None if self.comment is None else clean(self.comment),
             "at": instant(self.at_ms),
         }
         return {name: value for name, value in wire.items() if value is not None}

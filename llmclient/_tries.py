@@ -117,7 +117,7 @@ class Tries:
         began = clock()
         patience = min(limits.max_wait, left)
         if shared is not None:
-            quietly(group.take_share, 1.0 if shared.is_up else limits.share, began)
+            quietly(group.take_share, divided=shared.is_up, now=began)
         try:
             admitted = yield from self._wait_turn(patience)
             if shared is None or not isinstance(admitted, Admitted):
@@ -217,7 +217,8 @@ class Tries:
             return Succeeded(result)
         headers = quietly(plain, response, fast=self._fast) or {}
         unix_now, now = self._engine.unix_time(), self._engine.clock()
-        quietly(self._group.learn, headers, unix_now=unix_now, now=now, sent_at=self._sent_at)
+        if conduct.operation == "messages":  # counting tokens has limits of its own
+            quietly(self._group.learn, headers, unix_now=unix_now, now=now, sent_at=self._sent_at)
         if turn.shared is not None:
             quietly(turn.shared.learn, self._group, headers, unix_now=unix_now, age=now - self._sent_at)
         if not response.is_success:
@@ -241,9 +242,9 @@ class Tries:
             unread = error  # what the SDK would have met when it read the answer
         failure = failure_of_answer(response.status_code, body)
         wait = _retry.retry_after(headers, now=self._engine.unix_time())
-        if failure.category in PUSHED_BACK:
+        if failure.category in PUSHED_BACK and self._conduct.operation == "messages":
             quietly(self._group.refused, failure.category, wait, headers, self._engine.clock())
-            if turn.shared is not None:
+            if turn.shared is not None and failure.category == "rate_limit":
                 quietly(turn.shared.refused, self._group, headers, wait)
         turn.over(failure.category)
         self._conduct.note("refused", response, headers, failure.category)

@@ -71,8 +71,8 @@ class StreamWatch:
     def seconds_left(self) -> float:
         """Until the stream is overdue, whatever comes in the meantime."""
         patience = self._patience
-        until = patience.total_at if self.shown else min(patience.total_at, patience.first_token_at)
-        return until - patience.now()
+        until = min(patience.total_at, self._progress_at + patience.idle)
+        return (until if self.shown else min(until, patience.first_token_at)) - patience.now()
 
     def feed(self, chunk: bytes) -> tuple[bytes, BaseException | None]:
         """What to pass on of the chunk, and what to raise after it."""

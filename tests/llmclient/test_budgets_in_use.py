@@ -98,6 +98,8 @@ def test_over_budget_a_cheaper_model_answers_and_is_counted(way: Ask, ask: dict[
     call = calls.only
     assert (call.outcome, call.source, call.fallback_from) == ("degraded", "model_fallback", "budget_exceeded")
     assert call.cost == 100 * 100 + 50 * 500  # $0.10 and $0.50 a million
+    assert call.budget is not None
+    assert (call.budget["key"], call.budget["limit"]) == ("per app", 100_000)
 
 
 @way

@@ -10,11 +10,11 @@ import pytest
 
 import llmclient
 from llmclient import Keys, Policy, Timeout
-from llmclient._filters import Mask, MaxLength, Reject
-from llmclient._validate import MaxCharacters
 from llmclient.cache import MemoryCache
 from llmclient.fallback import Asked, Cached, Defer, Job, Model, Notice, Rule
+from llmclient.filters import Mask, MaxLength, Reject
 from llmclient.testing import FakeAnthropic, Request, capture, fail, refused, reply, spend_limit
+from llmclient.validators import MaxCharacters
 from tests.llmclient.asking import WAYS, Ask, plain, plain_async
 from tests.llmclient.conftest import QUICK
 
@@ -187,6 +187,14 @@ def test_a_stale_answer_is_given_when_claude_does_not(way: Ask, ask: dict[str, A
     assert [(call.outcome, call.source) for call in calls] == [("ok", "api"), ("degraded", "stale_cache")]
 
 
+@way
+def test_a_cache_that_has_nothing_changes_no_exception(way: Ask, ask: dict[str, Any]) -> None:
+    policy = with_chain(Cached(fresh="5m", max_stale="1d", cache=MemoryCache()))
+    script = [fail(500)]
+    with FakeAnthropic(script) as fake, llmclient.context(user_id="7"), pytest.raises(anthropic.InternalServerError):
+        way(fake, ask, policy)
+
+
 def test_another_users_answer_is_never_given(ask: dict[str, Any]) -> None:
     policy = with_chain(Cached(fresh="5m", cache=MemoryCache()))
     with FakeAnthropic([reply("for 7"), reply("for 8")]) as fake:
@@ -267,6 +275,12 @@ def test_a_vault_is_asked_for_a_new_key(ask: dict[str, Any]) -> None:
         with pytest.raises(anthropic.AuthenticationError):  # the vault is left in peace for ten seconds
             llm.messages.create(**ask)
     assert len(fake.requests) == 1
+
+
+def test_keys_are_for_anthropics_own_api() -> None:
+    bedrock = anthropic.AnthropicBedrock(aws_region="eu-central-1", api_key="x")
+    with pytest.raises(TypeError, match="keys are for Anthropic's own API, and AnthropicBedrock signs"):
+        llmclient.instrument(bedrock, keys=Keys("k"))
 
 
 def test_a_policy_may_differ_by_prompt_type(ask: dict[str, Any]) -> None:

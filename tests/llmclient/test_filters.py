@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from llmclient import _filters, _message
+from llmclient import _message, filters
 from llmclient._exceptions import OutputFiltered
-from llmclient._filters import Mask, MaxLength, Reject, apply
+from llmclient.filters import Mask, MaxLength, Reject, apply
 
 THINKING = {"type": "thinking", "thinking": "anna@example.com", "signature": "s"}
 TOOL = {"type": "tool_use", "id": "t", "name": "mail", "input": {"to": "anna@example.com"}}
@@ -81,5 +81,5 @@ def test_a_filter_of_your_own_returns_the_message_or_none() -> None:
 def test_a_filter_that_fails_holds_the_answer_back(broken: Any) -> None:
     with pytest.raises(OutputFiltered) as held_back:
         apply([broken], message("Hello"))
-    assert held_back.value.reason == _filters.FAILED
+    assert held_back.value.reason == filters.FAILED
     assert isinstance(held_back.value.__cause__, ZeroDivisionError | TypeError)

@@ -120,3 +120,15 @@ def test_threads_and_loops_share_the_limits_of_one_key(ask: dict[str, Any]) -> N
     with FakeAnthropic(lambda _: slow(0.01)) as fake, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: asyncio.run(many(fake)), range(4)))
         assert len(fake.requests) == 40
+
+
+def test_counting_tokens_says_nothing_about_the_limits_of_messages(ask: dict[str, Any]) -> None:
+    question = {"model": ask["model"], "messages": ask["messages"]}
+    once = replace(QUICK, retry=replace(QUICK.retry, attempts=1))
+    with FakeAnthropic(limits=Limits(count_requests=2)) as fake:
+        llm = client_of(fake, once)
+        for _ in range(2):
+            llm.messages.count_tokens(**question)
+        with pytest.raises(anthropic.RateLimitError):
+            llm.messages.count_tokens(**question)
+        llm.messages.create(**ask)

@@ -199,6 +199,16 @@ def test_pings_do_not_keep_a_stream_alive_that_stops_in_the_middle(way: Ask, ask
 
 
 @streamed_way
+def test_silence_is_idle_too(way: Ask, ask: dict[str, Any]) -> None:
+    policy = replace(HASTY, timeout=Timeout(total=9, first_token=8, idle=0.3))
+    script = [stalled(60.0, after=2, ping_every=50.0)]
+    with FakeAnthropic(script) as fake, capture() as calls, pytest.raises(llmclient.StreamInterrupted):
+        way(fake, ask, policy)
+    assert calls.only.duration is not None
+    assert calls.only.duration < 5
+
+
+@streamed_way
 def test_a_stream_that_goes_on_and_on_ends_with_the_total(way: Ask, ask: dict[str, Any]) -> None:
     script = [reply("word " * 400, deltas=400, ttft=0.01, duration=60.0)]
     with FakeAnthropic(script) as fake, capture() as calls, pytest.raises(llmclient.DeadlineExceeded) as caught:
@@ -283,6 +293,17 @@ def test_other_models_have_a_breaker_of_their_own(ask: dict[str, Any]) -> None:
         with pytest.raises(anthropic.RateLimitError):
             WAYS[0](fake, ask, policy)
         assert WAYS[0](fake, {**ask, "model": "claude-haiku-5-5"}, policy) == "another pool"
+
+
+def test_a_circuit_may_be_opened_before_the_first_call(ask: dict[str, Any]) -> None:
+    with FakeAnthropic() as fake:
+        llm = llmclient.instrument(anthropic.Anthropic(api_key="x", base_url=fake.url))
+        llmclient.open_circuit("claude-sonnet-5-5", reason="the status page says so")
+        for asked in (ask, {**ask, "speed": "fast"}):
+            with pytest.raises(llmclient.CircuitOpen):
+                llm.beta.messages.create(**asked)
+        llmclient.reset_circuit("claude-sonnet-5-5")
+        llm.messages.create(**ask)
 
 
 def test_a_circuit_may_be_opened_and_reset_by_hand(ask: dict[str, Any]) -> None:

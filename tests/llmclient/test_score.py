@@ -32,6 +32,15 @@ def test_a_score_travels_beside_the_events(backend: Backend, ask: dict[str, Any]
     assert [event["id"] for event in backend.events] == [str(call.id)]
 
 
+def test_what_people_write_leaves_without_personal_data(backend: Backend) -> None:
+    configured(backend)
+    llmclient.score(ID, "accepted", 0, comment="ada@example.com complained")
+    llmclient.score(ID, "by", "ada@example.com")
+    assert llmclient.flush(30)
+    scores = [score for batch in backend.batches for score in batch.get("scores", [])]
+    assert [score.get("comment") or score.get("label") for score in scores] == ["[email] complained", "[email]"]
+
+
 def test_without_a_dsn_a_score_goes_nowhere() -> None:
     llmclient.score(ID, "accepted", True)
     assert llmclient.flush(0)

@@ -11,7 +11,7 @@ import pytest
 import llmclient
 from llmclient import Limits as Rules
 from llmclient._later import LATER
-from llmclient.testing import FakeAnthropic, Limits, capture, reply, spend_limit
+from llmclient.testing import FakeAnthropic, Limits, capture, fail, reply, spend_limit
 from tests.llmclient.asking import WAYS, Ask
 from tests.llmclient.conftest import QUICK, client_of
 
@@ -70,6 +70,15 @@ def test_a_limit_used_up_there_is_used_up_here(way: Ask, redis_url: str, ask: di
         assert another_process(redis_url, fake) == "LocalRateLimited"
         assert len(fake.requests) == made
         assert [attempt.status for call in calls for attempt in call.attempts] == [200] * made
+
+
+def test_an_overload_holds_nobody_back(redis_url: str, ask: dict[str, Any]) -> None:
+    llmclient.configure(redis=redis_url)
+    with FakeAnthropic([reply("ok"), fail(529), reply("ok"), reply("ok")]) as fake, capture() as calls:
+        for _ in range(3):
+            WAYS[0](fake, ask)
+            LATER.close(10)
+    assert max(call.queued for call in calls) < 0.5
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

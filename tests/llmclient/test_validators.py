@@ -8,7 +8,7 @@ import pydantic
 import pytest
 
 from llmclient._exceptions import InputRejected
-from llmclient._validate import Forbidden, MaxCharacters, MaxTokens, Schema, Validator, check
+from llmclient.validators import Forbidden, MaxCharacters, MaxTokens, Schema, Validator, check
 
 BODY: dict[str, Any] = {
     "model": "claude-haiku-5-5",
