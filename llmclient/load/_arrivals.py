@@ -11,6 +11,7 @@ from llmclient._durations import seconds_of
 from llmclient.testing.trace import Arrival
 
 PER_MINUTE: Final = 60.0
+NOTHING: Final = 1e-9  # of a request: less cannot be divided by
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Rate:
         ramped = (self.first + self.last) / 2 * self.over / PER_MINUTE
         if number >= ramped:
             return self.over + (number - ramped) * PER_MINUTE / self.last  # in this order the thousandth is exact
-        if number <= 0:
+        if number < NOTHING:
             return 0.0
         # The root of first·t + (last - first)·t²/(2·over) = number, written so that it also holds for an even rate.
         return 2 * number / (first + math.sqrt(first**2 + 2 * (last - first) / self.over * number))
