@@ -43,6 +43,7 @@ for i = 1, 3 do
   local b = {limit = had['limit' .. i], level = had['level' .. i], refill = had['refill' .. i]}
   b.factor = had['factor' .. i] or 1
   b.recent = (had['recent' .. i] or 0) * math.exp(-elapsed / SETTLING[i])
+  b.reserved = had['reserved' .. i] or 0
   b.blocked = math.min(had['blocked' .. i] or 0, now + LONGEST_BLOCK)
   if b.limit then
     b.level = b.level + elapsed * b.refill * TARGET * b.factor
@@ -51,6 +52,7 @@ for i = 1, 3 do
   end
   buckets[i] = b
 end
+local function pending(b) return math.max(0, math.min(b.reserved, b.recent)) end
 local function argument(bucket, which, of) return tonumber(ARGV[2 + (bucket - 1) * of + which]) end
 
 local op = {}
@@ -65,13 +67,14 @@ function op.reserve()
   end
   if wait > 0 then return wait end
   for i, b in ipairs(buckets) do
-    b.recent = b.recent + argument(i, 1, 1)
+    b.recent, b.reserved = b.recent + argument(i, 1, 1), b.reserved + argument(i, 1, 1)
     if b.limit then b.level = b.level - argument(i, 1, 1) end
   end
   return 0
 end
 function op.settle()
   for i, b in ipairs(buckets) do
+    b.reserved = b.reserved - argument(i, 1, 2)
     if b.limit then b.level = math.min(b.capacity, b.level + argument(i, 1, 2) - argument(i, 2, 2)) end
   end
   return 0
@@ -84,12 +87,12 @@ function op.learn()
     local limit, left, least, most = argument(i, 1, 4), argument(i, 2, 4), argument(i, 3, 4), argument(i, 4, 4)
     if limit > 0 then
       if b.limit ~= limit then
-        b.level = b.limit and b.level or limit * TARGET - b.recent
+        b.level = b.limit and b.level or limit * TARGET - pending(b)
         b.limit, b.refill = limit, limit / 60
       end
       b.refill = math.max(least, math.min(b.refill, most))
       tune(b)
-      if left >= 0 then b.level = math.min(b.level, left - b.recent) end
+      if left >= 0 then b.level = math.min(b.level, left - pending(b)) end
     end
   end
   return 0
@@ -100,7 +103,7 @@ function op.cut()
     if wait >= 0 then
       if now >= b.blocked then b.factor = math.max(SLOWEST, b.factor * CUT) end
       b.blocked = math.max(b.blocked, now + wait)
-      if b.limit then b.level = math.min(b.level, -b.recent) end
+      if b.limit then b.level = math.min(b.level, -pending(b)) end
     end
   end
   return 0
@@ -110,7 +113,7 @@ local answer = op[ARGV[1]]()
 local function exact(number) return string.format('%.17g', number) end
 local kept = {'at', exact(now), 'dated', exact(had.dated or 0), 'learned', exact(had.learned or 0)}
 for i, b in ipairs(buckets) do
-  for _, name in ipairs({'limit', 'level', 'refill', 'factor', 'recent', 'blocked'}) do
+  for _, name in ipairs({'limit', 'level', 'refill', 'factor', 'recent', 'reserved', 'blocked'}) do
     if b[name] then
       kept[#kept + 1] = name .. i
       kept[#kept + 1] = exact(b[name])

@@ -1,8 +1,9 @@
-"""Runs the tests in two processes at once, those of the client and those of the server: they have nothing in common.
+"""Runs the tests in two processes at once: two cores are busy, where many tests only wait for a process of their own.
 
     python -m tests.side_by_side [options of pytest]
 
-The client's are shown when the server's are through. Each process measures its own coverage; here it is put together.
+The halves have nothing in common: each has a home, with a database server, and a Redis database of its own. The second
+is shown when the first is through. Each measures its own coverage; here it is put together.
 """
 
 import os
@@ -12,7 +13,14 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-CLIENT: Final = "tests/llmclient"
+ROOT: Final = Path(__file__).resolve().parent.parent
+# The client, and most of what starts whole products. Together as long as all the rest.
+SECOND: Final = ("tests/llmclient", "tests/config/replay", "tests/config/demo", "tests/test_trace.py")
+APART: Final = {
+    "COVERAGE_FILE": ".coverage.second",
+    "TEST_REDIS_DB": "8",
+    "VITALS_HOME": str(ROOT / "var" / "test-second"),
+}
 
 
 def command(*selection: str) -> list[str]:
@@ -20,22 +28,21 @@ def command(*selection: str) -> list[str]:
 
 
 def main() -> int:
-    """The exit status: that of the half that failed, the server's first."""
+    """The exit status: that of the half that failed, the first one's first."""
     with tempfile.TemporaryFile() as written:
-        environment = {**os.environ, "COVERAGE_FILE": ".coverage.client", "TEST_REDIS_DB": "8"}
-        client = subprocess.Popen(command(CLIENT), env=environment, stdout=written, stderr=subprocess.STDOUT)
+        second = subprocess.Popen(command(*SECOND), env=os.environ | APART, stdout=written, stderr=subprocess.STDOUT)
         try:
-            server = subprocess.run(command("tests", f"--ignore={CLIENT}"), check=False).returncode
-            status = client.wait()
+            first = subprocess.run(command("tests", *(f"--ignore={path}" for path in SECOND)), check=False).returncode
+            status = second.wait()
         finally:
-            client.kill()
-            client.wait()
+            second.kill()
+            second.wait()
         written.seek(0)
         sys.stdout.write(written.read().decode("utf-8", "replace"))
-    if Path(".coverage.client").exists():
-        subprocess.run([sys.executable, "-m", "coverage", "combine", "--append", ".coverage.client"], check=True)
+    if Path(APART["COVERAGE_FILE"]).exists():
+        subprocess.run([sys.executable, "-m", "coverage", "combine", "--append", APART["COVERAGE_FILE"]], check=True)
         subprocess.run([sys.executable, "-m", "coverage", "report"], check=True)
-    return server or status
+    return first or status
 
 
 if __name__ == "__main__":

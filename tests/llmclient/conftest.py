@@ -7,7 +7,7 @@ import anthropic
 import pytest
 
 import llmclient
-from llmclient import _config, _quietly
+from llmclient import _config, _groups, _quietly
 from llmclient._policy import Policy, Retry
 from llmclient.testing import FakeAnthropic
 from tests.llmclient.backend import Backend
@@ -25,6 +25,7 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("LLMCLIENT_DSN", raising=False)
     monkeypatch.setattr(_config, "_settings", None)
     _quietly._last_told.clear()
+    _groups._shared.clear()  # another fake may come to the same port, and would find an account that is known already
     yield
     llmclient.close()
 

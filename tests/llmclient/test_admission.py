@@ -1,6 +1,8 @@
 """Who is let in, who waits, who is turned away; step by step, by hand."""
 
 import random
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -79,8 +81,11 @@ def test_who_finds_no_request_left_waits_for_the_next_one() -> None:
 @pytest.mark.parametrize("what", ["input", "output"])
 def test_tokens_are_waited_for_like_requests(what: str) -> None:
     made = admission()
-    said: dict[str, Any] = {what: (6_000, 6_000)}
-    made.learn(headers(**said), received_at_unix=0.0, now=0.0)
+    made.learn(
+        headers(**{what: (6_000, 6_000)}),  # type: ignore[arg-type]  # a date is no limit
+        received_at_unix=0.0,
+        now=0.0,
+    )
     made.done(let_in(made, want=Want(6_000, 6_000)), input=6_000, output=6_000, pushed_back=False, now=0.0)
     assert made.poll(in_line(made, want=Want(50, 50)), 0.0) == 0.5
 
@@ -275,9 +280,7 @@ def test_no_header_blocks_for_longer_than_five_minutes() -> None:
 def test_processes_that_were_blocked_together_do_not_come_back_together() -> None:
     made = Admission(Limits(), chance=lambda: 0.5)
     made.refused("rate_limit", retry_after=20.0, now=0.0)
-    entered = enter(made)
-    assert isinstance(entered, Refused)
-    assert entered.wait == pytest.approx(21.0)
+    assert enter(made) == Refused(21.0)
 
 
 def test_a_refusal_for_growth_tightens_the_ramp_once_and_leaves_the_rate() -> None:
@@ -288,9 +291,9 @@ def test_a_refusal_for_growth_tightens_the_ramp_once_and_leaves_the_rate() -> No
         made.refused("ramp_limit", retry_after=2.0, now=50.0)
     assert made.snapshot(50.0)["requests_per_minute"] == 678.2
     # Down to 0.9 of it: 68.8 fewer, and ten a second. A second tightening would have made it 0.81.
-    entered = enter(made, 50.0, patience=1.0)
-    assert isinstance(entered, Refused)
-    assert entered.wait == pytest.approx(68.82 * 60 / 609.38, abs=0.01)
+    refused = enter(made, 50.0, patience=1.0)
+    assert isinstance(refused, Refused)
+    assert refused.wait == pytest.approx(68.82 * 60 / 609.38, abs=0.01)
     assert made.snapshot(50.0)["blocked_for"] == 2.0
     let_in(made, 57.0)
 
@@ -336,6 +339,49 @@ def test_an_attempt_that_nobody_ended_is_let_go_after_an_hour() -> None:
     assert made.poll(ticket, 3_599.0) == 1.0
     assert isinstance(made.poll(ticket, 3_601.0), Admitted)
     assert made.snapshot(3_601.0)["in_flight"] == 1
+
+
+def test_threads_that_sleep_as_told_are_woken_when_it_is_their_turn() -> None:
+    made, lock, order = admission(concurrency=3, max_wait=60), threading.Lock(), []
+
+    def end_and_wake(admitted: Admitted) -> None:
+        with lock:
+            woken = end(made, admitted, time.monotonic())
+        for ticket in woken:
+            assert ticket.wake is not None
+            ticket.wake()
+
+    def call() -> None:
+        awake = threading.Event()
+        with lock:
+            ticket = in_line(made, time.monotonic())
+            ticket.wake = awake.set
+        said: Admitted | float | Refused = 0.0
+        while isinstance(said, float):
+            awake.wait(said)
+            awake.clear()
+            with lock:
+                said = made.poll(ticket, time.monotonic())
+        assert isinstance(said, Admitted)
+        with lock:
+            order.append(made.snapshot(time.monotonic())["in_flight"])
+        end_and_wake(said)
+
+    held = [let_in(made, time.monotonic()) for _ in range(3)]
+    threads = [threading.Thread(target=call) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    while made.snapshot(time.monotonic())["waiting"] < len(threads):
+        threading.Event().wait(0.001)
+    started = time.monotonic()
+    for admitted in held:
+        end_and_wake(admitted)
+    for thread in threads:
+        thread.join(60)
+    assert len(order) == 50
+    assert max(order) <= 3
+    assert time.monotonic() - started < 5  # seventeen, a second for each three, if nobody were woken
+    assert made.snapshot(0.0)["in_flight"] == 0
 
 
 def test_the_snapshot_is_plain_data() -> None:
