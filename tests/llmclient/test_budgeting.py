@@ -92,6 +92,12 @@ def test_what_never_fits_says_so(limit: Budget, tokens: int, cents: int, message
     assert answer.resets_at is None
 
 
+def test_a_store_that_is_away_is_named_as_the_reason() -> None:
+    answer = refused(reserve(Budgeting(RedisLedger("redis://127.0.0.1:1/0", when_away="block")), cents=1))
+    assert answer.message == "the budget per user cannot be checked: its store does not answer"
+    assert answer.resets_at == datetime.fromtimestamp(T + 5, UTC)
+
+
 def test_the_strictest_wish_of_those_exceeded_counts() -> None:
     raising = Budget(per="user", usd="1.00")
     falling = Budget(per="user", usd="0.80", on_exceed="fallback")
@@ -292,6 +298,24 @@ def test_before_the_server_has_answered_its_strict_budgets_allow_nothing(
     answer = refused(reserve(budgeting, cents=50))
     assert answer.message == "the server's budget per project allows nothing before the server has answered"
     assert answer.resets_at is None
+
+
+def test_a_call_that_was_not_made_costs_the_server_nothing_either(
+    linked: Callable[..., tuple[Budgeting, LeaseServer]],
+) -> None:
+    budgeting, _ = linked(budget(limit=50 * CENT, chunk=50 * CENT))
+    budgeting.void(reserved(reserve(budgeting, cents=50)), T)
+    budgeting.void_later(reserved(reserve(budgeting, cents=50)), T)
+    reserved(reserve(budgeting, cents=50))
+
+
+def test_a_servers_budget_that_only_warns_is_told_with_the_reservation(
+    linked: Callable[..., tuple[Budgeting, LeaseServer]],
+) -> None:
+    budgeting, _ = linked(budget(limit=50 * CENT, chunk=50 * CENT, on_exceed="warn"))
+    reserved(reserve(budgeting, cents=1))
+    warned = reserved(reserve(budgeting, cents=70)).warnings
+    assert [(each.action, each.limit) for each in warned] == [("warn", 50 * CENT)]
 
 
 def test_a_stop_of_the_servers_is_heard(linked: Callable[..., tuple[Budgeting, LeaseServer]]) -> None:

@@ -362,6 +362,34 @@ def test_a_forked_child_ends_no_call_of_its_parents() -> None:
     short(world.reserve(book, 1))
 
 
+def test_what_the_garbage_collector_ends_in_the_middle_of_a_turn_is_ended_with_the_next() -> None:
+    world = World(budget())
+    book = world.book()
+    world.reserve(book, 30)
+    world.talk(book)
+    hold = held(world.reserve(book, 100))
+    with book._turns:
+        book.void(hold, world.now)
+        assert not hold.closed
+    held(world.reserve(book, 100))
+
+
+def test_a_call_of_a_refused_share_that_outlives_it_is_booked_too() -> None:
+    world = World(budget(limit=100, chunk=100))
+    book = world.book()
+    world.reserve(book, 100)
+    world.talk(book)
+    book.settle(held(world.reserve(book, 100)), None, 100, world.now)
+    hold = held(world.reserve(book, 0))
+    short(world.reserve(book, 1))
+    world.now += 100
+    while world.talk(book) is not None:
+        pass
+    book.settle(hold, None, 3, world.now)
+    world.talk(book)
+    assert world.desk.spent == {(1, ""): 103}
+
+
 def test_when_the_process_ends_everything_is_given_back() -> None:
     world = World(budget(), budget(2, per="user"))
     book = world.book()

@@ -286,6 +286,15 @@ def test_a_stream_ended_by_the_garbage_collector_in_the_middle_of_a_turn_neither
     held(ledger.reserve(want(usd(100), nanousd=100), T))
 
 
+def test_what_is_settled_in_the_middle_of_a_turn_is_settled_with_the_next() -> None:
+    ledger = Ledger()
+    hold = held(ledger.reserve(want(usd(100), nanousd=90), T))
+    with ledger._turns:
+        assert ledger.settle(hold, None, 20, T) == []
+        assert not hold.closed
+    assert refused(ledger.reserve(want(usd(100), nanousd=81), T)).spent == 20
+
+
 def test_a_forked_child_settles_nothing_of_its_parents_and_is_not_stopped_by_its_lock() -> None:
     ledger, budget = Ledger(), usd(100)
     ledger.settle(held(ledger.reserve(want(budget, nanousd=40), T)), None, 40, T)
