@@ -13,44 +13,27 @@ own (the dashboard is not needed):
 `make bench` uses the interpreter named by BENCH_CLIENT_PYTHON for this part.
 
 How it is measured. Claude and the telemetry backends are fakes that answer at once, in processes of their own. Each
-subject is set up in a process of its own, beside a bare client of the same SDK; the two take turns of up to 500 calls.
-Prompts have 1 KB and are all different, so that no cache ever has the answer. Rate limits are told by every answer and
-are never near. "Everything on" is the default policy with a budget in dollars per user, one in tokens per request, a
-fallback chain of fresh cache, model and notice, labels, redacted content, hashed user ids and a spool. "Caller" is the
-thread that makes the calls; "all" is all threads of the process, with what is sent after the calls.
+subject is set up in a process of its own, beside a bare client of the same SDK; the two take turns of up to 1,000
+calls. Prompts have 1 KB and are all different, so that no cache ever has the answer. Rate limits are told by every
+answer and are never near. "Everything on" is the default policy with a budget in dollars per user, one in tokens per
+request, a fallback chain of fresh cache, model and notice, labels, redacted content, hashed user ids and a spool.
+"Caller" is the thread that makes the calls; "all" is all threads of the process, with what is sent after a turn. What
+the SDK and others loaded before the first turn is kept out of the garbage collector, on both sides.
 """
 
 import argparse
 import json
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from bench.client import servers
-from bench.client.servers import Backend, Received
-from bench.client.subjects import BARE, DEFAULT, EVERYTHING, OTHERS, OURS, SDK_SPANS
+from bench.client.away import AWAY, exits, memory, outages
+from bench.client.servers import Received
+from bench.client.subjects import DEFAULT, EVERYTHING, OTHERS, OURS, SDK_SPANS
+from bench.client.tables import Scale, head, job, ms, row, us
 from bench.client.workload import KB, KINDS
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-BACKENDS: Final = ("healthy", "refused", "black hole")
-MIB: Final = 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much is measured."""
-
-    calls: int
-    grown: int
-    outage: float
-    """Seconds a backend is away, in real time; 0 leaves that part out."""
-    quick: bool
+BACKENDS: Final = ("healthy", *AWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +57,6 @@ class Cell:
         return float(own / bare)
 
 
-def job(what: str, /, **arguments: Any) -> tuple[dict[str, Any], float]:
-    """What a job found, and when its process had ended."""
-    command = [sys.executable, "-m", "bench.client.jobs", what, json.dumps(arguments)]
-    ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    ended = time.time()
-    if ran.returncode:
-        raise SystemExit(f"{what} {arguments} failed:\n{ran.stderr.decode()[-2000:]}")
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return found, ended
-
-
-def us(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1e6:,.0f}"
-
-
-def ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.2f}"
-
-
-def head(*names: str) -> None:
-    print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
-
-
-def row(*values: object) -> None:
-    print(f"| {' | '.join(map(str, values))} |", flush=True)
-
-
 # --- time per call ----------------------------------------------------------------------------------------------------
 
 
@@ -108,114 +64,82 @@ def plan(others: list[str], quick: bool) -> list[tuple[str, str, str]]:
     """Subject, kind of call and backend of each row."""
     if quick:
         wanted = [(DEFAULT, "create", "healthy"), *((EVERYTHING, kind, "healthy") for kind in KINDS)]
-        wanted += [(EVERYTHING, "create", backend) for backend in BACKENDS[1:]]
+        wanted += [(EVERYTHING, "create", backend) for backend in AWAY]
         return wanted + [(name, "create", "healthy") for name in others]
     wanted = [(name, kind, backend) for name in OURS for kind in KINDS for backend in BACKENDS]
     wanted += [(name, kind, "healthy") for name in others for kind in KINDS]
-    return wanted + [(name, "create", backend) for name in others for backend in BACKENDS[1:]]
+    return wanted + [(name, "create", backend) for name in others for backend in AWAY]
 
 
 def time_per_call(url: str, others: list[str], scale: Scale) -> list[Cell]:
     print("Added time per call.")
-    head("subject", "call", "backend", "bare p50 ms", "added p50 µs", "added CPU µs, caller", "added CPU µs, all",
-         "p99 ms", "ratio", "worst ms")  # fmt: skip
+    head(
+        "subject",
+        "call",
+        "backend",
+        "bare p50 ms",
+        "added p50 µs",
+        "added CPU µs, caller",
+        "added CPU µs, all",
+        "p99 ms",
+        "ratio",
+        "worst ms",
+    )
     cells = []
     for name, kind, state in plan(others, scale.quick):
         with servers.backend(state) as backend:
-            found, _ = job("overhead", name=name, url=url, backend=backend, kind=kind, calls=scale.calls,
-                           settles=state == "healthy")  # fmt: skip
+            found, _ = job(
+                "overhead",
+                name=name,
+                url=url,
+                backend=backend,
+                kind=kind,
+                calls=scale.calls,
+                settles=state == "healthy",
+            )
         cells.append(cell := Cell(name, kind, state, found))
         bare, own = found["bare"], found["own"]
-        row(name, kind, state, ms(bare["p50"]), us(cell.added), us(own["cpu"] - bare["cpu"]), us(found["cpu"]),
-            f"{ms(bare['p99'])} → {ms(own['p99'])}", f"{cell.tail:.2f}",
-            f"{bare['worst'] * 1e3:.1f} → {own['worst'] * 1e3:.1f}")  # fmt: skip
+        row(
+            name,
+            kind,
+            state,
+            ms(bare["p50"]),
+            us(cell.added),
+            us(own["cpu"] - bare["cpu"]),
+            us(found["cpu"]),
+            f"{ms(bare['p99'])} → {ms(own['p99'])}",
+            f"{cell.tail:.2f}",
+            f"{bare['worst'] * 1e3:.1f} → {own['worst'] * 1e3:.1f}",
+        )
     return cells
 
 
 def beside_the_sender(url: str, scale: Scale) -> None:
-    print("\nThe sender's own CPU per call (encoding, redaction, hashing, packing, sending), and what the caller feels.")
-    head("subject", "prompt", "sender CPU µs", "calls it met", "added µs while it works, p50 / p90 / p99",
-         "added µs otherwise, p50 / p90 / p99")  # fmt: skip
+    print(
+        "\nThe sender's CPU per call (encoding, redaction, hashing, packing, sending), and what the caller feels of it."
+    )
+    head(
+        "subject",
+        "prompt",
+        "sender CPU µs",
+        "calls it met",
+        "added µs while it works, p50 / p90 / p99",
+        "added µs otherwise, p50 / p90 / p99",
+    )
     for name in OURS:
         for size in (KB, 10 * KB):
             with servers.backend("healthy") as backend:
-                found, _ = job("overhead", name=name, url=url, backend=backend, kind="create", calls=scale.calls,
-                               size=size)  # fmt: skip
-            row(name, f"{size // KB} KB", us(found["sender"]), f"{found['share']:.0%}",
-                " / ".join(map(us, found["during"])), " / ".join(map(us, found["between"])))  # fmt: skip
-
-
-# --- a backend that is away -------------------------------------------------------------------------------------------
-
-
-def memory(url: str, others: list[str], scale: Scale) -> dict[str, float]:
-    print(f"\nMemory while {scale.grown:,} calls are made and the backend refuses connections.")
-    head("subject", "before MiB", "after MiB", "grown MiB")
-    grown = {}
-    for name in [EVERYTHING] if scale.quick else [BARE, *OURS, *others]:
-        with servers.backend("refused") as backend:
-            found, _ = job("growth", name=name, url=url, backend=backend, calls=scale.grown)
-        before, after = found["before"] / MIB, found["after"] / MIB
-        grown[name] = after - before
-        row(name, f"{before:.1f}", f"{after:.1f}", f"{grown[name]:.1f}")
-    return grown
-
-
-def exits(url: str, others: list[str], scale: Scale) -> dict[tuple[str, str], float]:
-    """Seconds from a program's last statement to its end."""
-    print("\nThe end of a program that has made 500 calls, with the backend away.")
-    head("subject", "backend", "exit s", "delivered by the next process")
-    names = [*OURS] if scale.quick else [BARE, *OURS, *others]
-    wanted = [(name, state) for name in names for state in BACKENDS[1:]]
-    with ThreadPoolExecutor(1 if scale.quick else 4) as pool:  # they wait, most of the time
-        taken = list(pool.map(lambda pair: _exit(url, *pair), wanted))
-    for (name, state), (seconds, later) in zip(wanted, taken, strict=True):
-        row(name, state, f"{seconds:.2f}", later)
-    return {pair: seconds for pair, (seconds, _) in zip(wanted, taken, strict=True)}
-
-
-def _exit(url: str, name: str, state: str) -> tuple[float, str]:
-    spool = tempfile.mkdtemp(prefix="bench-spool-")
-    try:
-        with servers.backend(state) as backend:
-            found, ended = job("leave", name=name, url=url, backend=backend, calls=500, spool=spool)
-        if name != EVERYTHING:
-            return ended - found["left"], ""
-        after = Backend(keeps=True)
-        job("succeed", name=name, url=url, backend=after.address, spool=spool)
-        return ended - found["left"], f"{after.stop().events - 1} of 500"
-    finally:
-        shutil.rmtree(spool, ignore_errors=True)
-
-
-def outages(url: str, others: list[str], scale: Scale) -> dict[str, Received]:
-    """Really waited for, all at the same time: the backend is not there, and then it is."""
-    print(f"\nA backend that was away for {scale.outage:.0f} s of real time, and then came back.")
-    head("subject", "calls", "delivered", "with content", "lost by its own count", "s until the last came")
-    cases = [(DEFAULT, 3_000), (DEFAULT, 12_000), (EVERYTHING, 12_000), *((name, 3_000) for name in others)]
-    with ThreadPoolExecutor(len(cases)) as pool:
-        under_way = [(name, calls, pool.submit(_outage, url, name, calls, scale.outage)) for name, calls in cases]
-        results = {}
-        for name, calls, running in under_way:
-            made, back_at, got = running.result()
-            results[f"{name}, {calls:,}"] = got
-            delivered = f"{got.events:,}" if name in OURS else f"{got.spans:,} spans"
-            counted = json.dumps(got.dropped) if name in OURS else "it has none"
-            late = f"{got.last_at - back_at:.0f}" if got.last_at else ""
-            row(name, f"{made:,}", delivered, f"{got.with_content:,}" if name in OURS else "", counted, late)
-    print(f"\nThe last {45} calls of each were made with the backend there again, one a second.")
-    return results
-
-
-def _outage(url: str, name: str, calls: int, seconds: float) -> tuple[int, float, Received]:
-    port = servers.free_port()
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(job, "outage", name=name, url=url, backend=f"127.0.0.1:{port}", calls=calls,
-                              seconds=seconds)  # fmt: skip
-        time.sleep(seconds + 3)  # its process takes a moment to start
-        backend, back_at = Backend(port, keeps=True), time.time()
-        found, _ = running.result()
-    return found["calls"], back_at, backend.stop()
+                found, _ = job(
+                    "overhead", name=name, url=url, backend=backend, kind="create", calls=scale.calls, size=size
+                )
+            row(
+                name,
+                f"{size // KB} KB",
+                us(found["sender"]),
+                f"{found['share']:.0%}",
+                " / ".join(map(us, found["during"])),
+                " / ".join(map(us, found["between"])),
+            )
 
 
 # --- what was promised ------------------------------------------------------------------------------------------------
@@ -244,7 +168,8 @@ def verdicts(
     row("exit with the backend dead, s", f"{max(left[pair] for pair in left if pair[0] in OURS):.2f}", "≤ 2")
     for name, got in received.items():
         if name.startswith("llmclient"):
-            row(f"delivered after an outage: {name} calls", f"{got.events:,}, lost {json.dumps(got.dropped)}", "all, to the cap")
+            found = f"{got.events:,}, lost {json.dumps(got.dropped)}"
+            row(f"delivered after an outage: {name} calls", found, "all, to the cap")
 
 
 def main() -> None:
@@ -256,7 +181,7 @@ def main() -> None:
     chosen = options.parse_args()
     quick = chosen.quick
     outage = chosen.outage if chosen.outage is not None else 0.0 if quick else 60.0
-    scale = Scale(chosen.calls or (300 if quick else 2000), 2_000 if quick else 20_000, outage, quick)
+    scale = Scale(chosen.calls or (400 if quick else 2000), 2_000 if quick else 20_000, outage, quick)
     others = [] if chosen.only_ours else [name for name, other in OTHERS.items() if other.is_there]
     with servers.claude() as url:
         cells = time_per_call(url, others, scale)
@@ -272,7 +197,8 @@ def main() -> None:
 def told(others: list[str]) -> None:
     there = [f"{name} ({OTHERS[name].package} {OTHERS[name].version})" for name in others]
     missing = [f"{name} ({OTHERS[name].package})" for name in OTHERS if name not in others]
-    print(f"\nMeasured beside ours: {', '.join(there) or 'none'}. Not installed or left out: {', '.join(missing) or 'none'}.")
+    print(f"\nMeasured beside ours: {', '.join(there) or 'none'}.")
+    print(f"Not installed or left out: {', '.join(missing) or 'none'}.")
 
 
 if __name__ == "__main__":

@@ -21,24 +21,25 @@ from bench.client.subjects import BARE, OURS, Subject, no_labels, set_up
 from bench.client.workload import KB, Block, Sample, drive
 
 WARM_UP: Final = 300  # calls
+TURN: Final = 1_000
 AFTERWARDS: Final = 45  # seconds the process of an outage goes on: the sender's longest pause is 30
 
 
 def overhead(
     name: str, url: str, backend: str, kind: str, calls: int, size: int = KB, *, settles: bool = True
 ) -> dict[str, Any]:
-    """Seconds per call, bare and instrumented, in turns of a few hundred calls.
+    """Seconds per call, bare and instrumented, in turns of up to a thousand calls.
 
-    The turns are long enough for what a subject does in the background to happen within them; what is left is waited
-    for and counted, but timed for nobody.
+    That is a second and more: long enough for what a subject does in the background to happen while its own calls are
+    made. What is left after a turn is waited for and counted, but timed for nobody.
     """
     work = sending.watched() if name in OURS else None
     subject = set_up(name, url, backend, asynchronous=kind.startswith("async"))
     taken: dict[bool, list[Sample]] = {False: [], True: []}
     cpu = {False: 0.0, True: 0.0}
 
-    def blocks() -> Iterator[Block]:
-        turn = max(min(calls // 4, 500), 50)
+    def turns() -> Iterator[Block]:
+        turn, made = min(calls, TURN), 0
         for number in range(-1, max(calls // turn, 1)):
             if number == 0:
                 # The SDK's classes make a full collection take 100 ms and more: it would hit one side by luck.
@@ -50,12 +51,14 @@ def overhead(
             for own in (True, False) if number % 2 else (False, True):
                 (subject.on if own else subject.off)()
                 before = time.process_time()
-                yield _block(subject, own, number * turn + WARM_UP + turn, turn, taken[own])
+                count = turn if number >= 0 else WARM_UP
+                yield _block(subject, own, made, count, taken[own])
+                made += count
                 if own and settles:
                     subject.settle()
                 cpu[own] += time.process_time() - before
 
-    drive(kind, blocks(), size)
+    drive(kind, turns(), size)
     found = _compared(taken[False], taken[True])
     count = len(taken[True])
     found["cpu"] = (cpu[True] - cpu[False]) / count if settles else None
@@ -63,13 +66,14 @@ def overhead(
         found["sender"] = work.per_call()
         during, between = work.split(taken[True])
         bare = statistics.median(each.seconds for each in taken[False])
-        found["during"] = [quantile([each.seconds for each in during], q) - bare for q in QUANTILES] if during else []
-        found["between"] = [quantile([each.seconds for each in between], q) - bare for q in QUANTILES] if between else []
+        found["during"], found["between"] = _above(bare, during), _above(bare, between)
         found["share"] = len(during) / count
     return found
 
 
-QUANTILES: Final = (0.5, 0.9, 0.99)
+def _above(bare: float, samples: list[Sample]) -> list[float]:
+    """What calls took more than a bare one at its median: p50, p90, p99."""
+    return [quantile([each.seconds for each in samples], q) - bare for q in (0.5, 0.9, 0.99)] if samples else []
 
 
 def _block(subject: Subject, own: bool, first: int, count: int, samples: list[Sample]) -> Block:

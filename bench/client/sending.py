@@ -50,5 +50,5 @@ def watched() -> Work:
             if ended - began > IDLE:
                 work.steps.append((began, ended))
 
-    Delivery.step = noted  # type: ignore[method-assign]
+    Delivery.step = noted  # type: ignore[assignment,method-assign]
     return work
