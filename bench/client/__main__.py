@@ -155,7 +155,7 @@ def verdicts(
         for cell in cells
         if cell.subject in OTHERS and cell.subject != SDK_SPANS and (cell.kind, cell.backend) == ("create", "healthy")
     ]
-    print("\nWith everything on, against what was promised.")
+    print("\nAgainst what was promised: times with everything on, memory and exit the worse of the two.")
     head("what", "found", "promised")
     if third:
         cheapest = min(third, key=lambda cell: cell.added)
