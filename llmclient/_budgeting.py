@@ -64,6 +64,12 @@ class Reserved:
     lease: LeaseHold | None = None
     warnings: tuple[Refusal, ...] = ()
 
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether anybody wants to know how many tokens were used. What a request may take is over with it."""
+        kinds = (claim.key.kind for claim in self.hold.claims)
+        return self.lease is not None or any(kind.unit == "tokens" and kind.per != "request" for kind in kinds)
+
 
 class Budgeting:
     """The budgets of one client: its own in `store`, the server's through `link`. `now` is Unix time, in seconds."""

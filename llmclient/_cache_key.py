@@ -13,6 +13,7 @@ from typing import Any, Final
 FORM: Final = 1  # counts up when keys are made differently, so that nothing kept before is found
 # How an answer is delivered, billed and attributed; not what it says.
 IGNORED: Final = frozenset({"stream", "metadata", "service_tier", "speed", "diagnostics", "cache_control"})
+_written: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def key_of(body: Mapping[str, Any], labels: Mapping[str, Any], *, shared: bool, variant: str = "") -> str | None:
@@ -27,7 +28,7 @@ def key_of(body: Mapping[str, Any], labels: Mapping[str, Any], *, shared: bool, 
         return None
     named = [FORM, tenant, labels.get("prompt_version"), variant, _meaning(body)]
     try:
-        written = json.dumps(named, sort_keys=True, separators=(",", ":"))
+        written = _written(named)
     except (TypeError, ValueError, RecursionError):  # something no JSON can say, and so no key either
         return None
     return hashlib.sha256(written.encode()).hexdigest()

@@ -54,6 +54,8 @@ class Cached:
     """None: in memory, one for the whole process."""
     shared: bool = False
     _questions: Similar = field(default_factory=Similar, init=False, repr=False, compare=False)
+    _fresh: float = field(default=0.0, init=False, repr=False, compare=False)
+    _stale: float = field(default=0.0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.fresh is None and self.max_stale is None:
@@ -61,6 +63,8 @@ class Cached:
         for name in ("fresh", "max_stale"):
             if (given := getattr(self, name)) is not None:
                 seconds_of(given, f"Cached.{name}")
+        object.__setattr__(self, "_fresh", _seconds(self.fresh))
+        object.__setattr__(self, "_stale", _seconds(self.max_stale))
         if self.similar is not None:
             if not 0 < self.similar <= 1:
                 raise ValueError(f"Cached.similar: {self.similar!r} must be above 0 and at most 1")
@@ -74,7 +78,7 @@ class Cached:
     @property
     def keep(self) -> float:
         """Seconds for which an answer is of use here."""
-        return max(_seconds(self.fresh), _seconds(self.max_stale))
+        return max(self._fresh, self._stale)
 
     def handles(self, category: Category) -> bool:
         return self.max_stale is not None and category in HANDLED
@@ -85,14 +89,14 @@ class Cached:
         if key is None:
             return None
         entry = yield from _get(self.store, key)
-        return _answered(entry, asked, now, "cache", _seconds(self.fresh), 1.0)
+        return _answered(entry, asked, now, "cache", self._fresh, 1.0)
 
     def steps(self, asked: Asked, now: float) -> Steps:
         """An older answer, now that Claude did not give one."""
         key = self.key(asked)
         if key is None:
             return None
-        most = _seconds(self.max_stale)
+        most = self._stale
         entry = yield from _get(self.store, key)
         answered = _answered(entry, asked, now, "stale_cache", most, 1.0)
         if answered is not None or self.similar is None:
@@ -126,7 +130,7 @@ class Cached:
 
 
 def remember(
-    chain: Iterable[object], asked: Asked, message: Mapping[str, Any] | None, now: float
+    chain: Iterable[object], asked: Asked, message: Mapping[str, Any] | None, now: float, written: bytes | None = None
 ) -> Generator[Run, Any, None]:
     """Keeps an answer for every `Cached` of the chain, each store asked once per key. Never raises.
 
@@ -134,7 +138,7 @@ def remember(
     be asked for next time. None: an answer that could not be read.
     """
     try:
-        stores = _to_keep([each for each in chain if isinstance(each, Cached)], asked, message, now)
+        stores = _to_keep([each for each in chain if isinstance(each, Cached)], asked, message, now, written)
     except Exception as error:  # noqa: BLE001  # the caller has an answer, and is to get it
         warn("cache:remember", "keeping an answer failed: %r", error)
         return
@@ -144,12 +148,12 @@ def remember(
 
 
 def _to_keep(
-    elements: list[Cached], asked: Asked, message: Mapping[str, Any] | None, now: float
+    elements: list[Cached], asked: Asked, message: Mapping[str, Any] | None, now: float, written: bytes | None
 ) -> list[tuple[Cache, dict[str, Entry]]]:
     """What to keep where: for as long as the element with the longest use of it."""
     stores: dict[int, tuple[Cache, dict[str, Entry]]] = {}
     keep = max((element.keep for element in elements), default=0.0)
-    entry = None if message is None or not elements else entry_of(message, now=now, keep=keep)
+    entry = None if message is None or not elements else entry_of(message, now=now, keep=keep, written=written)
     if entry is None:
         return []
     for element in elements:
@@ -158,7 +162,7 @@ def _to_keep(
             continue
         _, entries = stores.setdefault(id(element.store), (element.store, {}))
         longest = max(element.keep, entries[key].keep if key in entries else 0.0)
-        entries[key] = replace(entry, keep=longest)
+        entries[key] = entry if longest == entry.keep else replace(entry, keep=longest)
         element.note(asked, key)
     return list(stores.values())
 

@@ -165,15 +165,19 @@ class Conduct:
             raise OutputFiltered("it cannot be read, so it cannot be looked at")
         if tried.message is not None and tried.failure is None:
             result, message = self._filtered(tried, tried.message)
-            yield from self._remember(message)
+            yield from self._remember(message, as_it_came=result is tried.result)
         if tried.is_over:
             self.finish("ok" if tried.failure is None else "error", tried.failure)
         return result
 
-    def _remember(self, message: Mapping[str, Any]) -> Generator[Run, Any, None]:
+    def _remember(self, message: Mapping[str, Any], *, as_it_came: bool = False) -> Generator[Run, Any, None]:
         """Keeps the answer for the caches of the chain; what another model answered is not what was asked for."""
         if self._caches and (self.recording is None or self.recording.call.source == "api"):
-            yield from fallback.remember(self.policy.fallback, self.asked, message, self.engine.unix_time())
+            recording = self.recording
+            body = recording.call.received if as_it_came and recording is not None else None
+            written = body if isinstance(body, bytes) else None
+            now = self.engine.unix_time()
+            yield from fallback.remember(self.policy.fallback, self.asked, message, now, written)
 
     @property
     def _caches(self) -> bool:
@@ -225,9 +229,13 @@ class Conduct:
         quietly(self._payment.end, call, self.engine.unix_time())
         quietly(recording.finish, outcome, failure)
         if reader is not None and outcome == "ok" and self._caches:
-            message = quietly(reader.message)
-            if message is not None:
-                LATER.do(_drive, self._remember(message))
+            LATER.do(self._remember_streamed, reader)
+
+    def _remember_streamed(self, reader: StreamReader) -> None:
+        # Not in the caller's thread: every delta has to be read for it.
+        message = reader.message()
+        if message is not None:
+            _drive(self._remember(message))
 
     # --- what the tries ask ---------------------------------------------------------------------------------------
 

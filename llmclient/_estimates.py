@@ -35,7 +35,9 @@ class Lengths:
         bin_ = 0 if tokens <= 1 else min(BINS - 1, math.ceil(math.log(tokens) / _LOG_STEP))
         self._counts[bin_] += 1.0
         self.seen += 1.0
-        self._long = None
+        # Looked up for every call; after a hundred answers sixteen more do not move it far.
+        if self.seen < 100 or self.seen % 16 == 0:
+            self._long = None
         if self.seen >= FORGET_AT:
             self._counts = [count / 2 for count in self._counts]
             self.seen /= 2

@@ -116,9 +116,11 @@ class Payment:
         if not call.usage and not any(attempt.category in PERHAPS_BILLED for attempt in call.attempts):
             self._give_back(self._budgeting, reserved, now)
             return
-        tokens = quietly(_billable.tokens, call.usage) if call.usage else None
+        tokens = quietly(_billable.tokens, call.usage) if call.usage and reserved.counts_tokens else None
         model = call.model or call.model_requested or ""
-        nanousd = quietly(_prices.charge, call.usage, model, now) if call.usage else None
+        nanousd = call.cost  # where it is known it is what a budget counts
+        if nanousd is None and call.usage:
+            nanousd = quietly(_prices.charge, call.usage, model, now)
         if self._budgeting.blocking:
             LATER.do(self._settle, self._budgeting, reserved, tokens, nanousd, now)
         else:

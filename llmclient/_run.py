@@ -22,7 +22,7 @@ class Run:
     def perform(self, _: Any = None) -> Any:
         """In sync code. Raises TypeError for an async function."""
         result = self.function(*self.arguments)
-        if inspect.isawaitable(result):
+        if hasattr(result, "__await__") or inspect.iscoroutine(result):
             if inspect.iscoroutine(result):
                 result.close()
             raise TypeError(f"{self.function!r} is async; that works with the async clients only")

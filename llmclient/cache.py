@@ -59,7 +59,7 @@ class Cache(Protocol):
         """Keeps the entry, instead of one there may be; for `entry.keep` seconds or less."""
 
 
-def entry_of(message: Mapping[str, Any], *, now: float, keep: float) -> Entry | None:
+def entry_of(message: Mapping[str, Any], *, now: float, keep: float, written: bytes | None = None) -> Entry | None:
     """The entry of an answer given at `now` (Unix time); None when it must not be kept.
 
     Only what is complete and stands for itself is: no refusal, nothing cut off, no call of a tool.
@@ -67,7 +67,7 @@ def entry_of(message: Mapping[str, Any], *, now: float, keep: float) -> Entry | 
     if not _message.is_complete(message):
         return None
     try:
-        body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+        body = written or json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError):
         return None
     return Entry(body, str(message.get("model")), now, keep)
