@@ -4,11 +4,11 @@
 measured where they are installed beside the SDK, and named where they are not. To have them, in an environment of your
 own (the dashboard is not needed):
 
-    python3 -m venv /tmp/benchvenv
-    /tmp/benchvenv/bin/pip install 'anthropic>=2,<3' httpx2 psutil h11 \\
+    python3 -m venv ../peers
+    ../peers/bin/pip install 'anthropic>=2,<3' httpx2 psutil h11 \\
         openinference-instrumentation-anthropic opentelemetry-instrumentation-anthropic langfuse logfire \\
         opentelemetry-exporter-otlp-proto-http
-    /tmp/benchvenv/bin/python -m bench.client
+    ../peers/bin/python -m bench.client
 
 `make bench` uses the interpreter named by BENCH_CLIENT_PYTHON for this part.
 
