@@ -142,6 +142,16 @@ def beside_the_sender(url: str, scale: Scale) -> None:
             )
 
 
+def handing_over(url: str) -> None:
+    print("\nHanding a finished call over to the sender.")
+    head("subject", "backend", "p50 µs", "p99 µs", "worst µs")
+    for name in OURS:
+        for state in BACKENDS:
+            with servers.backend(state) as backend:
+                found, _ = job("hand_over", name=name, url=url, backend=backend, events=20_000)
+            row(name, state, *(f"{found[key] * 1e6:,.1f}" for key in ("p50", "p99", "worst")))
+
+
 # --- what was promised ------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +196,7 @@ def main() -> None:
     with servers.claude() as url:
         cells = time_per_call(url, others, scale)
         told(others)
+        handing_over(url)
         if not quick:
             beside_the_sender(url, scale)
         grown = memory(url, others, scale)

@@ -16,9 +16,11 @@ from typing import Any, Final
 
 import psutil
 
+import llmclient
 from bench.client import sending
 from bench.client.subjects import OURS, Subject, no_labels, set_up
-from bench.client.workload import KB, Block, Sample, drive
+from bench.client.workload import KB, Block, Sample, drive, question
+from llmclient import _config
 
 WARM_UP: Final = 300  # calls
 TURN: Final = 1_000
@@ -99,6 +101,25 @@ def quantile(values: list[float], q: float) -> float:
     return sorted(values)[min(int(len(values) * q), len(values) - 1)]
 
 
+def hand_over(name: str, url: str, backend: str, events: int) -> dict[str, Any]:
+    """Seconds for which the caller's thread gives a finished call to the sender, which is at work meanwhile."""
+    subject = set_up(name, url, backend)
+    subject.on()
+    with llmclient.context() as handle:
+        subject.client.messages.create(**question(0))
+    call, shipper = handle.last, _config.current().shipper
+    assert call is not None
+    assert shipper is not None
+    taken = []
+    for number in range(events):
+        began = time.perf_counter()
+        shipper.emit(call)
+        taken.append(time.perf_counter() - began)
+        if number % 20 == 0:
+            time.sleep(0.001)
+    return {"p50": statistics.median(taken), "p99": quantile(taken, 0.99), "worst": max(taken)}
+
+
 def growth(name: str, url: str, backend: str, calls: int) -> dict[str, Any]:
     """Bytes of resident memory before and after so many calls."""
     subject = set_up(name, url, backend)
@@ -148,7 +169,7 @@ def _calls(subject: Subject, first: int, count: int) -> None:
 
 
 JOBS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
-    job.__name__: job for job in (overhead, growth, leave, succeed, outage)
+    job.__name__: job for job in (overhead, hand_over, growth, leave, succeed, outage)
 }
 
 
@@ -157,7 +178,7 @@ def main() -> None:
     job, arguments = sys.argv[1], json.loads(sys.argv[2])
     found = JOBS[job](**arguments)
     print(json.dumps(found), flush=True)
-    if job in ("overhead", "growth"):
+    if job in ("overhead", "hand_over", "growth"):
         os._exit(0)
 
 
