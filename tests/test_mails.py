@@ -130,7 +130,9 @@ def test_an_error_burst_is_mailed_once_and_resolved_once(
     try:
         is_broken = True
         with FakeAnthropic(lambda _: fail(529) if is_broken else reply("Yes")) as fake:
-            llm = llmclient.instrument(anthropic.Anthropic(api_key="key", base_url=fake.url, max_retries=0))
+            claude = anthropic.Anthropic(api_key="key", base_url=fake.url, max_retries=0)
+            # A breaker would end the burst after five failures.
+            llm = llmclient.instrument(claude, policy=llmclient.Policy(breaker=None))
             _call_until(llm, lambda: any("over 50 %" in subject for subject in mail_server.subjects), product)
             is_broken = False
             _call_until(llm, lambda: any("over 50 %" in s[0] and len(s) > 1 for s in _threads(mail_server)), product)
