@@ -144,6 +144,10 @@ def call_of(event: dict[str, Any], project_id: int) -> RequestLog:
         prompt_version_id=interned(DimensionKind.PROMPT_VERSION, event.get("prompt_version")),
         model_id=interned(DimensionKind.MODEL, model),
         requested_model_id=interned(DimensionKind.MODEL, event.get("model_requested")),
+        app_id=interned(DimensionKind.APP, event.get("app")),
+        release_id=interned(DimensionKind.RELEASE, event.get("release")),
+        sdk_id=interned(DimensionKind.SDK, event.get("sdk")),
+        key_id=interned(DimensionKind.KEY, next((one.get("key_alias") for one in event.get("attempts", [])), None)),
         flags=Flag.STREAM if event.get("stream") else 0,
         duration_ms=event["duration_ms"],
         ttft_ms=event.get("ttft_ms"),
@@ -166,7 +170,7 @@ def call_of(event: dict[str, Any], project_id: int) -> RequestLog:
         session_id=event.get("session_id"),
         request_id=event.get("request_id"),
         error_message=error.get("message"),
-        detail={key: event[key] for key in ("app", "release", "sdk", "params", "tags") if key in event},
+        detail={key: event[key] for key in ("params", "tags") if key in event},
         **event.get("limits", {}),
     )
 

@@ -104,8 +104,8 @@ def facts(call: Call) -> list[tuple[str, str]]:
         ("Stopped because of", stop.replace("_", " ")),
         ("Answered by", "" if source is Source.API else source.name.lower().replace("_", " ")),
         ("HTTP status", "" if row.http_status is None else str(row.http_status)),
-        ("Application", " ".join(str(detail[key]) for key in ("app", "release") if key in detail)),
-        ("SDK", str(detail.get("sdk", ""))),
+        ("Application", f"{call.app} {call.release}".strip()),
+        ("SDK", call.sdk),
         ("Operation", str(detail.get("operation", ""))),
         ("Provider's request id", row.request_id or ""),
         ("Id", str(row.pk)),
@@ -179,7 +179,7 @@ def attempts(call: Call) -> list[Bar]:
     row = call.row
     listed = (row.detail or {}).get("attempts") or [
         {"n": 1, "start_ms": row.queue_ms or 0, "duration_ms": row.duration_ms - (row.queue_ms or 0)}
-        | {"key_alias": (row.detail or {}).get("key_alias")}
+        | {"key_alias": call.key}
         | {"status": row.http_status, "category": call.error or None, "request_id": row.request_id}
     ]
     whole = max(row.duration_ms, 1)

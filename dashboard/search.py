@@ -114,9 +114,30 @@ class Call:
         return self.names.of(DimensionKind.ENVIRONMENT, self.row.environment_id)
 
     @property
+    def app(self) -> str:
+        return self._from(DimensionKind.APP, self.row.app_id, "app")
+
+    @property
+    def release(self) -> str:
+        return self._from(DimensionKind.RELEASE, self.row.release_id, "release")
+
+    @property
+    def sdk(self) -> str:
+        return self._from(DimensionKind.SDK, self.row.sdk_id, "sdk")
+
+    @property
+    def key(self) -> str:
+        """Return the alias of the API key that was used last."""
+        return self._from(DimensionKind.KEY, self.row.key_id, "key_alias")
+
+    @property
     def total_input(self) -> int:
         row = self.row
         return row.input_tokens + row.cache_read_tokens + row.cache_write_5m_tokens + row.cache_write_1h_tokens
+
+    def _from(self, kind: DimensionKind, number: int | None, key: str) -> str:
+        """Return where the call came from: a name, or the word in its detail when it was stored before names were."""
+        return str((self.row.detail or {}).get(key, "")) if number is None else self.names.of(kind, number)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What a stored call keeps beside its columns, as JSON: only what has no column, and nothing that is empty.
 
 Keys: `attempts` (when there was more than one, one failed, or one asked another model than the call names),
-`key_alias` (of the only attempt, when attempts are not kept), `params`, `tags`, `app`, `release`, `sdk`,
-`operation` (when not messages), `ttft_text_ms` (when another than ttft_ms), `stop_category`, `usage` (keys that have no
-column), `error` (its `type` and `code`), `fallback_from`, `redactions` (how many of each kind were removed), `budget`.
+`params`, `tags`, `operation` (when not messages), `ttft_text_ms` (when another than ttft_ms), `stop_category`, `usage`
+(keys that have no column), `error` (its `type` and `code`), `fallback_from`, `redactions` (how many of each kind were
+removed), `budget`. Calls stored before migration 0006 also have `app`, `release`, `sdk` and `key_alias` here.
 """
 
 from typing import Any, Final
@@ -18,9 +18,6 @@ _encode: Final = msgspec.json.Encoder().encode
 class _Detail(msgspec.Struct, omit_defaults=True):
     """The keys, in the order they are written; what is None is not."""
 
-    app: str | None = None
-    release: str | None = None
-    sdk: str | None = None
     params: dict[str, Any] | None = None
     tags: dict[str, str] | None = None
     usage: dict[str, Any] | None = None
@@ -32,7 +29,6 @@ class _Detail(msgspec.Struct, omit_defaults=True):
     fallback_from: str | None = None
     redactions: dict[str, int] | None = None
     budget: Budget | None = None
-    key_alias: str | None = None
 
 
 def encode(event: Event) -> bytes | None:
@@ -40,9 +36,6 @@ def encode(event: Event) -> bytes | None:
     usage, error, content, attempts = event.usage, event.error, event.content, event.attempts
     is_told_by_columns = error is None and (not attempts or (len(attempts) == 1 and _is_plain(attempts[0], event)))
     detail = _Detail(
-        event.app,
-        event.release,
-        event.sdk,
         event.params or None,
         event.tags or None,
         None if usage is None else usage.extra,
@@ -54,7 +47,6 @@ def encode(event: Event) -> bytes | None:
         event.fallback_from,
         None if content is None else content.redactions or None,
         event.budget,
-        attempts[0].key_alias if attempts and is_told_by_columns else None,
     )
     text = _encode(detail)
     return None if text == b"{}" else text

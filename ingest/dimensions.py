@@ -17,6 +17,8 @@ ABSENT: Final = 0
 OTHER_NAME: Final = "(other)"
 MOST_NAMES: Final = 2_000
 """Names per project and kind. Somebody who puts user ids into `feature` fills one list, not the database."""
+MOST_RELEASES: Final = 20_000
+"""Releases add up for as long as a product lives: ten a day for five years."""
 
 
 class _Kept:
@@ -34,7 +36,7 @@ _kept: Final[dict[tuple[int, int], _Kept]] = {}
 
 
 def ids(project_id: int, kind: DimensionKind, names: Iterable[str]) -> dict[str, int]:
-    """The id of each name, giving new names one. Beyond MOST_NAMES, new names share the id of OTHER_NAME."""
+    """The id of each name, giving new names one. Beyond the most there may be, new ones share the id of OTHER_NAME."""
     kept = _kept_of(project_id, kind)
     wanted = set(names)
     found = {name: kept.ids[name] for name in wanted if name in kept.ids}
@@ -70,7 +72,8 @@ def _resolve(project_id: int, kind: DimensionKind, missing: list[str], kept: _Ke
     found = _stored(project_id, kind, missing)
     new = [name for name in missing if name not in found]
     if new:
-        room = MOST_NAMES - Dimension.objects.filter(project_id=project_id, kind=kind).count()
+        most = MOST_RELEASES if kind == DimensionKind.RELEASE else MOST_NAMES
+        room = most - Dimension.objects.filter(project_id=project_id, kind=kind).count()
         found |= _insert(project_id, kind, new[: max(room, 0)])
         overflow = [name for name in new if name not in found]
         if overflow:

@@ -149,6 +149,11 @@ class RequestLog(models.Model):
     valid = models.SmallIntegerField(null=True)
     repairs = models.SmallIntegerField(null=True)
     hashes = models.BinaryField(null=True)
+    # NULL in calls stored before migration 0006: theirs are in `detail`.
+    app_id = models.IntegerField(null=True)
+    release_id = models.IntegerField(null=True)
+    sdk_id = models.IntegerField(null=True)
+    key_id = models.IntegerField(null=True)
 
     class Meta:
         managed = False

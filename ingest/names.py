@@ -1,4 +1,4 @@
-"""Whose and what for: the names of a batch's calls as numbers, packed the way their columns are stored.
+"""Whose, what for and from where: the names of a batch's calls as numbers, packed the way their columns are stored.
 
 A batch repeats a few combinations of names, so each combination is looked up once. Calls with a name that this process
 has not met yet wait until all new names of the batch are interned together.
@@ -14,13 +14,15 @@ from ingest.vocabulary import DimensionKind
 
 COLUMNS: Final = (
     *("project_id", "environment_id", "feature_id", "prompt_type_id", "prompt_version_id", "model_id"),
-    *("requested_model_id",),
+    *("requested_model_id", "app_id", "release_id", "sdk_id", "key_id"),
 )
 _struct: Final = Struct("!" + "ii" * len(COLUMNS))
 PACKED_SIZE: Final = _struct.size
 
 _ENVIRONMENT, _FEATURE, _PROMPT_TYPE = DimensionKind.ENVIRONMENT, DimensionKind.FEATURE, DimensionKind.PROMPT_TYPE
 _PROMPT_VERSION, _MODEL = DimensionKind.PROMPT_VERSION, DimensionKind.MODEL
+_APP, _RELEASE = DimensionKind.APP, DimensionKind.RELEASE
+_SDK, _KEY = DimensionKind.SDK, DimensionKind.KEY
 
 
 class Names:
@@ -34,7 +36,10 @@ class Names:
 
     def packed(self, event: Event) -> bytes | None:
         """COLUMNS of the call, each after its length; None when a name of it was never interned."""
-        key = (event.feature, event.prompt_type, event.prompt_version, event.model, event.model_requested)
+        key = (
+            *(event.feature, event.prompt_type, event.prompt_version, event.model, event.model_requested),
+            *(event.app, event.release, event.sdk, _key_of(event)),
+        )
         found = self._packed.get(key)
         return self._look_up(key) if found is None else found
 
@@ -47,12 +52,16 @@ class Names:
             (_PROMPT_TYPE, {event.prompt_type for event in events}),
             (_PROMPT_VERSION, {event.prompt_version for event in events}),
             (_MODEL, models),
+            (_APP, {event.app for event in events}),
+            (_RELEASE, {event.release for event in events}),
+            (_SDK, {event.sdk for event in events}),
+            (_KEY, {_key_of(event) for event in events}),
         ):
             # An empty name is no name.
             self._interned[kind] = dimensions.ids(self._project_id, kind, {name for name in names if name})
 
     def _look_up(self, key: tuple[str | None, ...]) -> bytes | None:
-        feature, prompt_type, prompt_version, model, requested = key
+        feature, prompt_type, prompt_version, model, requested, app, release, sdk, api_key = key
         numbers = (
             self._number(_ENVIRONMENT, self._environment),
             self._number(_FEATURE, feature),
@@ -60,6 +69,10 @@ class Names:
             self._number(_PROMPT_VERSION, prompt_version),
             self._number(_MODEL, requested if model is None else model),
             self._number(_MODEL, model if requested is None else requested),
+            self._number(_APP, app),
+            self._number(_RELEASE, release),
+            self._number(_SDK, sdk),
+            self._number(_KEY, api_key),
         )
         if None in numbers:
             return None
@@ -73,3 +86,8 @@ class Names:
         # What was interned just now may not be known for good: see `dimensions`.
         interned = self._interned.get(kind, {}).get(name)
         return dimensions.known(self._project_id, kind).get(name) if interned is None else interned
+
+
+def _key_of(event: Event) -> str | None:
+    """The alias of the API key that was used last."""
+    return event.attempts[-1].key_alias if event.attempts else None

@@ -109,6 +109,10 @@ class DimensionKind(IntEnum):
     PROMPT_TYPE = 3
     PROMPT_VERSION = 4
     MODEL = 5
+    APP = 6
+    RELEASE = 7
+    SDK = 8
+    KEY = 9  # the alias of an API key
 
 
 class Grain(IntEnum):

@@ -209,3 +209,16 @@ def test_whatever_clients_write_is_text(viewer: Client, project: Project, now: d
     page = shown(viewer, call)
     assert HOSTILE not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 8
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["names", "words of before migration 0006"])
+def test_where_a_call_came_from_is_told(project: Project, now: datetime, is_old: bool) -> None:
+    tries = [{"n": 1, "status": 200, "key_alias": "blue"}]
+    call = made(project, now, app="helpdesk", release="1.4.2", sdk="anthropic/2.12.0", attempts=tries)
+    if is_old:
+        call.row.app_id = call.row.release_id = call.row.sdk_id = call.row.key_id = None
+        call.row.detail = {"app": "shop", "sdk": "anthropic/2.9.0", "key_alias": "green"}
+    told = dict(request_facts.facts(call))
+    assert (told["Application"], told["SDK"], request_facts.attempts(call)[0].key) == (
+        ("shop", "anthropic/2.9.0", "green") if is_old else ("helpdesk 1.4.2", "anthropic/2.12.0", "blue")
+    )

@@ -30,7 +30,7 @@ def test_a_process_of_the_version_before_goes_on_writing() -> None:
     assert rows("SELECT guards::text, hashes FROM client_instance LEFT JOIN request_log ON false") == [("{}", None)]
 
 
-def test_the_columns_of_quality_and_hashes_come_without_rewriting_a_day() -> None:
+def test_the_columns_of_calls_come_without_rewriting_a_day() -> None:
     owner = factories.project()
     factories.stored(owner)
     day = f"request_log_{NOW:%Y%m%d}"
@@ -39,9 +39,10 @@ def test_the_columns_of_quality_and_hashes_come_without_rewriting_a_day() -> Non
     assert len(before) == 1
     file = rows(f"SELECT pg_relation_filenode('{day}')")
     call_command("migrate", "ingest", verbosity=0)
-    assert rows(f"SELECT * FROM {day}") == [(*before[0], None, None, None)]
+    assert rows(f"SELECT * FROM {day}") == [(*before[0], *[None] * 7)]
     assert rows(f"SELECT pg_relation_filenode('{day}')") == file
     # A day that is attached from now on has them, too.
     factories.stored(owner, at=NOW.replace(day=1), hashes={"input": "a" * 64}, quality={"valid": True, "repairs": 1})
-    stored = rows(f"SELECT valid, repairs, encode(hashes, 'hex') FROM request_log_{NOW:%Y%m}01")
-    assert stored == [(1, 1, "a" * 32 + "0" * 32)]
+    called = f"SELECT valid, repairs, encode(hashes, 'hex'), name FROM request_log_{NOW:%Y%m}01"
+    stored = rows(f"{called} JOIN dim ON dim.id = release_id")
+    assert stored == [(1, 1, "a" * 32 + "0" * 32, "1.4.2")]

@@ -34,8 +34,8 @@ def number(owner: Project, kind: DimensionKind, name: str) -> int:
 
 def unpacked(packed: bytes | None) -> list[int]:
     assert packed is not None
-    fields = list(struct.unpack("!14i", packed))
-    assert fields[::2] == [4] * 7
+    fields = list(struct.unpack("!22i", packed))
+    assert fields[::2] == [4] * 11
     return fields[1::2]
 
 
@@ -51,6 +51,10 @@ def test_a_name_nobody_has_met_waits_to_be_interned(owner: Project) -> None:
         number(owner, DimensionKind.PROMPT_VERSION, "7"),
         number(owner, DimensionKind.MODEL, "claude-sonnet-4-5-20250929"),
         number(owner, DimensionKind.MODEL, "claude-sonnet-4-5"),
+        number(owner, DimensionKind.APP, "helpdesk"),
+        number(owner, DimensionKind.RELEASE, "1.4.2"),
+        number(owner, DimensionKind.SDK, "anthropic/2.12.0"),
+        dimensions.ABSENT,
     ]
 
 
@@ -64,14 +68,16 @@ def test_the_next_batch_asks_the_database_for_no_name_that_is_known(owner: Proje
 def test_one_new_name_is_enough_to_wait(owner: Project) -> None:
     Names(owner.pk, "production").intern([call()])
     assert Names(owner.pk, "production").packed(call(prompt_version="8")) is None
+    assert Names(owner.pk, "production").packed(call(release="1.4.3")) is None
     assert Names(owner.pk, "staging").packed(call()) is None
 
 
 def test_no_name_and_an_empty_one_have_the_number_of_nothing(owner: Project) -> None:
     nameless = {"feature": "", "prompt_type": None, "prompt_version": "", "model": None, "model_requested": None}
+    nameless |= {"app": "", "release": None, "sdk": None}
     names = Names(owner.pk, "production")
     names.intern([call(**nameless)])
-    assert unpacked(names.packed(call(**nameless)))[2:] == [dimensions.ABSENT] * 5
+    assert unpacked(names.packed(call(**nameless)))[2:] == [dimensions.ABSENT] * 9
 
 
 def test_names_over_the_limit_share_a_number_every_time(owner: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +88,13 @@ def test_names_over_the_limit_share_a_number_every_time(owner: Project, monkeypa
         other = number(owner, DimensionKind.FEATURE, dimensions.OTHER_NAME)
         found = [unpacked(names.packed(call(feature=feature)))[2] for feature in "abc"]
         assert found == [number(owner, DimensionKind.FEATURE, "a"), other, other]
+
+
+def test_releases_have_a_limit_of_their_own(owner: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dimensions, "MOST_NAMES", 1)
+    monkeypatch.setattr(dimensions, "MOST_RELEASES", 2)
+    names = Names(owner.pk, "production")
+    names.intern([call(release="1"), call(release="2"), call(release="3")])
+    other = number(owner, DimensionKind.RELEASE, dimensions.OTHER_NAME)
+    found = [unpacked(names.packed(call(release=release)))[8] for release in "123"]
+    assert found == [number(owner, DimensionKind.RELEASE, "1"), number(owner, DimensionKind.RELEASE, "2"), other]

@@ -28,8 +28,8 @@ def stored(owner: Project, document: dict[str, Any], **options: Any) -> RequestL
     return RequestLog.objects.get(pk=document["id"], project=owner)
 
 
-def named(owner: Project, kind: DimensionKind, number: int) -> str | None:
-    return dimensions.names(owner.pk, kind).get(number)
+def named(owner: Project, kind: DimensionKind, number: int | None) -> str | None:
+    return None if number is None else dimensions.names(owner.pk, kind).get(number)
 
 
 def test_the_copy_writes_every_column_of_the_table() -> None:
@@ -81,6 +81,9 @@ def test_a_call_with_everything_is_stored_as_it_was_told(owner: Project) -> None
     assert named(owner, DimensionKind.PROMPT_VERSION, call.prompt_version_id) == "7"
     assert named(owner, DimensionKind.MODEL, call.model_id) == "claude-sonnet-4-5-20250929"
     assert named(owner, DimensionKind.MODEL, call.requested_model_id) == "claude-sonnet-4-5"
+    assert named(owner, DimensionKind.APP, call.app_id) == "helpdesk"
+    assert named(owner, DimensionKind.RELEASE, call.release_id) == "1.4.2"
+    assert named(owner, DimensionKind.SDK, call.sdk_id) == "anthropic/2.12.0"
     assert call.flags == Flag.STREAM
     assert (call.duration_ms, call.latency_bucket) == (1200, 71)
     assert (call.ttft_ms, call.ttft_bucket, call.queue_ms) == (300, 57, 15)
@@ -96,9 +99,6 @@ def test_a_call_with_everything_is_stored_as_it_was_told(owner: Project) -> None
     assert (call.user_id, call.session_id, call.request_id) == ("user-1", "session-1", "req_1")
     assert call.error_message is None
     assert call.detail == {
-        "app": "helpdesk",
-        "release": "1.4.2",
-        "sdk": "anthropic/2.12.0",
         "params": {"max_tokens": 400},
         "tags": {"plan": "pro"},
         "usage": {"server_tool_use": {"web_search_requests": 2}, "brand_new": {"a": 1}},
@@ -114,7 +114,8 @@ def test_a_call_that_tells_only_what_it_must_leaves_the_rest_empty(owner: Projec
     empty = ["trace_id", "span_id", "ttft_ms", "ttft_bucket", "queue_ms", "cost_nanousd", "price_id", "http_status"]
     empty += ["stop_reason", "user_id", "session_id", "request_id", "error_message", "detail", "requests_limit"]
     assert [getattr(call, name) for name in empty] == [None] * len(empty)
-    absent = ("feature_id", "prompt_type_id", "prompt_version_id", "model_id", "requested_model_id")
+    absent = ["feature_id", "prompt_type_id", "prompt_version_id", "model_id", "requested_model_id", "app_id"]
+    absent += ["release_id", "sdk_id", "key_id"]
     assert [getattr(call, name) for name in absent] == [0] * len(absent)
     assert (call.flags, call.attempts, call.infra_nanousd) == (Flag.USAGE_UNKNOWN, 1, 1_000)
 
@@ -269,7 +270,7 @@ PLAIN = {"n": 1, "start_ms": 0, "duration_ms": 1200, "status": 200, "request_id"
     ("overrides", "kept"),
     [
         ({}, {}),
-        ({"attempts": [PLAIN | {"key_alias": "blue"}]}, {"key_alias": "blue"}),
+        ({"attempts": [PLAIN | {"key_alias": "blue"}]}, {}),
         ({"attempts": [PLAIN | {"model": "claude-sonnet-4-5"}]}, {}),
         (
             {"attempts": [PLAIN | {"model": "claude-haiku-4-5", "key_alias": "blue"}]},
@@ -292,8 +293,10 @@ def test_an_attempt_is_kept_when_the_columns_do_not_tell_it(
 ) -> None:
     call = stored(owner, factories.event(**overrides))
     assert call.detail is not None
-    names = ("attempts", "key_alias", "fallback_from")
+    names = ("attempts", "fallback_from")
     assert {name: value for name, value in call.detail.items() if name in names} == kept
+    aliases = [attempt.get("key_alias") for attempt in overrides.get("attempts", [])]
+    assert named(owner, DimensionKind.KEY, call.key_id) == (aliases[-1] if aliases else None)
 
 
 def test_a_digest_is_the_same_in_every_process() -> None:
