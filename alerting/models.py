@@ -1,6 +1,7 @@
 """Rules, the alerts they raise, each step an alert took, and the messages owed for those steps."""
 
 from decimal import Decimal
+from typing import Final
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -104,6 +105,10 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+# People have been told, and it is not over.
+OPEN: Final = (Alert.State.FIRING, Alert.State.RECOVERING)
 
 
 class Transition(models.Model):

@@ -6,6 +6,7 @@ Nothing in an address can fail a page: a value that makes no sense is left out, 
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -16,15 +17,20 @@ from dashboard.query import (
     DAY,
     DEFAULT_FROM,
     ERRORS,
+    GROUPS,
     LABELS,
     LONGEST,
     SPANS,
     STATUSES,
     DashboardQuery,
 )
+from metrics.catalog import METRICS
 from projects.models import Project
 
 T = TypeVar("T")
+# What-if factors.
+LEAST: Final = Decimal("0.1")
+MOST: Final = Decimal(100)
 _RELATIVE: Final = re.compile(r"now(?:-(\d{1,5})([mhd]))?")
 # Name in the address → field here.
 _TEXTS: Final = {name: name for name in ("feature", "user", "session", "model", "prompt_type")}
@@ -57,6 +63,9 @@ def parse(
         status=reader.one_of("status", {word: word for word in STATUSES}) or "",
         err=reader.one_of("err", {word: word for word in ERRORS}) or "",
         cmp=reader.one_of("cmp", {word: word for word in COMPARISONS}) or "7d",
+        group=reader.one_of("g", {word: word for word in GROUPS}) or "",
+        metric=reader.one_of("metric", {key: key for key in METRICS}) or "",
+        factor=reader.factor("x"),
         before=reader.identifier("before"),
         **{name: reader.text(key) for key, name in _TEXTS.items()},
         notices=tuple(reader.notices),
@@ -85,6 +94,19 @@ class _Reader:
         if value != "" and value not in known:
             self.notices.append(f"There is no {LABELS.get(key, key)} {_short(value)}; it was left out.")
         return known.get(value)
+
+    def factor(self, key: str) -> Decimal:
+        value = self.text(key)
+        if value == "":
+            return Decimal(1)
+        try:
+            factor = Decimal(value)
+            if not (factor.is_finite() and LEAST <= factor <= MOST):
+                raise ValueError("out of range")
+        except (ValueError, ArithmeticError):
+            self.notices.append(f"{_short(value)} is not a {LABELS[key]} from {LEAST} to {MOST}; it was left out.")
+            return Decimal(1)
+        return factor
 
     def identifier(self, key: str) -> UUID | None:
         value = self.text(key)

@@ -7,13 +7,14 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from alerting.models import Alert
+from alerting.models import OPEN, Alert
 from dashboard import assets
+from dashboard.pages import PAGES
 
 THEMES: Final = ("light", "dark")
 FILE_BACKEND: Final = "django.core.mail.backends.filebased.EmailBackend"
-# Firing and recovering: people have been told, and it is not over.
-OPEN: Final = (Alert.State.FIRING, Alert.State.RECOVERING)
+# About the product itself: below what it is about.
+_AT_THE_END: Final = ("system",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,11 @@ def _nav(request: HttpRequest) -> list[Link]:
     kept = _kept(request)
     firing = _firing(request)
     pages = [
-        ("overview", "Overview", 0),
+        *((page.key, page.title, 0) for page in PAGES if page.key not in _AT_THE_END),
         ("logs", "Logs", 0),
         ("alerts", "Alerts", firing),
         *([("mails", "Mails", 0)] if mails_go_to_files() and request.user.is_staff else []),
+        *((page.key, page.title, 0) for page in PAGES if page.key in _AT_THE_END),
     ]
     group = {"request": "logs", "request_body": "logs", "alert": "alerts", "mail": "mails"}
     links = [
@@ -83,4 +85,4 @@ def _kept(request: HttpRequest) -> str:
     query = getattr(request, "dashboard_query", None)
     if query is None:
         return ""
-    return str(query.without_filters)
+    return str(query.elsewhere)

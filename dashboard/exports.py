@@ -1,11 +1,18 @@
-"""Tables as CSV files that a spreadsheet opens without running anything."""
+"""Tables as files: CSV that a spreadsheet opens without running anything, and JSON for programs."""
 
 import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
 
+import orjson
 from django.http import HttpResponse
+
+from dashboard.tables import Table
+from metrics.windows import Window
 
 # What a spreadsheet takes for the beginning of a formula, also in the wide letters of East Asian keyboards.
 _SIGN = "=+\\-@\uff1d\uff0b\uff0d\uff20"
@@ -35,3 +42,33 @@ def csv_response(name: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     response = HttpResponse(buffer.getvalue(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
+
+
+class Heading(NamedTuple):
+    """What a file of numbers says about itself."""
+
+    title: str
+    takeaway: str
+    window: Window
+    complete_to: datetime
+
+
+def json_response(name: str, heading: Heading, table: Table) -> HttpResponse:
+    """Return the table as a download: money in nano-dollars, quotients as text with all their digits, unknown null."""
+    document = {
+        "title": heading.title,
+        "takeaway": heading.takeaway,
+        "from": heading.window.start,
+        "to": heading.window.end,
+        "complete_to": heading.complete_to,
+        "columns": [{"label": column.label, "unit": column.unit} for column in table.columns],
+        "rows": [[_for_json(value) for value in row] for row in table.rows],
+    }
+    text = orjson.dumps(document, option=orjson.OPT_UTC_Z)
+    response = HttpResponse(text, content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="{name}.json"'
+    return response
+
+
+def _for_json(value: object) -> object:
+    return str(value) if isinstance(value, Decimal) else value

@@ -1,68 +1,24 @@
-"""Panels: each answers one question with a sentence, a chart, and the numbers behind it as a table and as CSV."""
+"""Panels that several pages show: each answers one question with a sentence, a chart, and the numbers behind it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Protocol
-
-import orjson
+from typing import Final
 
 from dashboard import charts, theme
-from dashboard.charts import Figure, Line
+from dashboard.charts import Line
+from dashboard.drawing import Drawn, spoken, timetable
+from dashboard.grids import Cell, Grid, Head
 from dashboard.look import Look
 from dashboard.tables import Column, Table
 from metrics import units
 from metrics.catalog import METRICS
 from metrics.readings import Part, Reading, Series, Value
-from metrics.slices import NONE, OTHER, Dimension
+from metrics.slices import OTHER, Dimension
 from metrics.units import Unit
 
 # The share of failed calls from which a feature is marked.
 FAILING: Final = Decimal("0.05")
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureRow:
-    """One line of the table of features, written."""
-
-    key: str
-    is_name: bool
-    requests: str
-    cost: str
-    share: int
-    """Percent of all spend, for the bar."""
-    change: str
-    latency: str
-    errors: str
-    is_failing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A panel with its numbers in."""
-
-    takeaway: str
-    table: Table
-    figure: Figure | None = None
-    legend: Sequence[Line] = ()
-    rows: Sequence[FeatureRow] = ()
-
-    @property
-    def json(self) -> str:
-        """The figure for the page; `<` is escaped, so nothing in a name can end the script element."""
-        return orjson.dumps(self.figure).decode().replace("<", "\\u003c")
-
-
-class Panel(Protocol):
-    """What a page lists: a key for its address, words, and one function from a look at the data to a drawing."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def width(self) -> str: ...
-    def draw(self, look: Look) -> Drawn: ...
 
 
 @dataclass(frozen=True)
@@ -136,10 +92,10 @@ class StackPanel:
     title: str
     metric: str
     by: Dimension
-    noun: str
-    """What one part is called in the sentence, in the plural."""
     nothing: str
-    """The sentence when there is nothing to show; a good state has words of its own."""
+    """The sentence when there is nothing to show."""
+    is_good_news: bool = False
+    """Nothing is what one hopes for."""
     width: str = "half"
 
     def draw(self, look: Look) -> Drawn:
@@ -149,7 +105,7 @@ class StackPanel:
         drawn = [Line(spoken(one.key), one, colours[one.key], area=True) for one in parts]
         table = timetable(parts, [line.name for line in drawn], unit)
         if not parts:
-            return Drawn(self.nothing, table)
+            return Drawn(self.nothing, table, is_good_news=self.is_good_news)
         return Drawn(self._takeaway(parts, unit), table, charts.layers(drawn, unit, open_from=look.open_from), drawn)
 
     def _takeaway(self, parts: Sequence[Series], unit: Unit) -> str:
@@ -159,6 +115,12 @@ class StackPanel:
         if len(parts) == 1:
             return f"{text}, all of it {spoken(first.key)}."
         return f"{text}; {spoken(first.key)} has the largest share, {units.ratio(_sum(first) / total)}."
+
+
+_FEATURE_HEADS: Final = (
+    *(Head("Feature", "name"), Head("Requests"), Head("Cost"), Head("Share of cost", "bar"), Head("Change")),
+    *(Head("p95 latency"), Head("Error rate")),
+)
 
 
 @dataclass(frozen=True)
@@ -171,7 +133,8 @@ class FeaturesPanel:
 
     def draw(self, look: Look) -> Drawn:
         parts = [*look.features.parts, *([look.features.other] if look.features.other is not None else [])]
-        return Drawn(self._takeaway(look), self._table(look, parts), rows=[self._row(look, part) for part in parts])
+        grid = Grid(_FEATURE_HEADS, [self._row(look, part) for part in parts])
+        return Drawn(self._takeaway(look), self._table(look, parts), grid=grid)
 
     def _table(self, look: Look, parts: Sequence[Part]) -> Table:
         columns = [Column("Feature"), Column("Requests", Unit.COUNT), Column("Cost", Unit.NANOUSD)]
@@ -189,20 +152,20 @@ class FeaturesPanel:
             *(read["latency_p95"].value, read["error_rate"].value),
         )
 
-    def _row(self, look: Look, part: Part) -> FeatureRow:
+    def _row(self, look: Look, part: Part) -> Sequence[Cell]:
         read, total = part.readings, look.features.total.readings["spend"].value
         spend, rate = read["spend"].value, read["error_rate"]
-        before = look.earlier_features.get(part.key)
-        return FeatureRow(
-            key=part.key,
-            is_name=part.key != OTHER,
-            requests=units.count(read["requests"].value),
-            cost="no price" if spend == 0 and read["spend"].unpriced > 0 else units.money(spend),
-            share=0 if spend is None or total is None or total == 0 else int(100 * Decimal(spend) / Decimal(total)),
-            change=_change(spend, before),
-            latency=units.duration(read["latency_p95"].value),
-            errors=units.ratio(rate.value),
-            is_failing=rate.value is not None and rate.value >= FAILING and rate.sample >= units.ENOUGH_EVENTS,
+        share = 0 if spend is None or total is None or total == 0 else int(100 * Decimal(spend) / Decimal(total))
+        is_failing = rate.value is not None and rate.value >= FAILING and rate.sample >= units.ENOUGH_EVENTS
+        is_name = part.key != OTHER
+        return (
+            Cell(part.key, look.query.string(feature=part.key)) if is_name else Cell(spoken(part.key), tone="muted"),
+            Cell(units.count(read["requests"].value)),
+            Cell("no price" if spend == 0 and read["spend"].unpriced > 0 else units.money(spend)),
+            Cell(share=share),
+            Cell(_change(spend, look.earlier_features.get(part.key))),
+            Cell(units.duration(read["latency_p95"].value)),
+            Cell(units.ratio(rate.value), tone="bad" if is_failing else "", hint="high" if is_failing else ""),
         )
 
     def _takeaway(self, look: Look) -> str:
@@ -221,19 +184,6 @@ def _change(spend: Value, before: Reading | None) -> str:
     if before is None or before.value is None or before.value == 0:
         return "new" if before is not None and spend else units.UNKNOWN
     return units.delta(spend, before.value, Unit.NANOUSD, events=max(before.sample, units.ENOUGH_EVENTS))
-
-
-def timetable(series: Sequence[Series], names: Sequence[str], unit: Unit) -> Table:
-    """Lay several series side by side, one row per bucket, oldest first."""
-    columns = (Column("Time (UTC)", is_time=True), *(Column(name, unit) for name in names))
-    starts = series[0].starts if series else ()
-    rows = tuple((start, *(one.values[place] for one in series)) for place, start in enumerate(starts))
-    return Table(columns, rows)
-
-
-def spoken(name: str) -> str:
-    """Return how a part is called in a sentence or a legend."""
-    return {NONE: "not named", OTHER: "others"}.get(name, name.replace("_", " ") if name.islower() else name)
 
 
 def _sum(series: Series) -> Decimal:

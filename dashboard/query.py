@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -37,7 +38,20 @@ ERRORS: Final = frozenset(category.name.lower() for category in ErrorCategory if
 FILTERS: Final = ("feature", "model", "prompt_type", "user", "session", "status", "err")
 # What only single calls have: measured numbers are not kept by these.
 ONLY_LOGS: Final = ("session", "status")
-LABELS: Final = {"prompt_type": "prompt type", "err": "error"}
+# What a page may be cut by.
+GROUPS: Final = {
+    "feature": "feature",
+    "prompt_type": "prompt type",
+    "version": "prompt version",
+    "model": "model",
+    "user": "user",
+    "key": "API key",
+    "env": "environment",
+    "release": "release",
+}
+# Choices of single pages: they do not go along to the next.
+OPTIONS: Final = ("g", "metric", "x")
+LABELS: Final = {"g": "grouping", "x": "factor", "prompt_type": "prompt type", "err": "error"}
 SPANS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
 
 
@@ -70,6 +84,10 @@ class DashboardQuery:
     status: str = ""
     err: str = ""
     cmp: str = "7d"
+    group: str = ""
+    metric: str = ""
+    factor: Decimal = Decimal(1)
+    """What traffic is multiplied by in a what-if."""
     before: UUID | None = None
     notices: tuple[str, ...] = field(default=(), compare=False)
 
@@ -143,6 +161,9 @@ class DashboardQuery:
             "to": self.to if not self.is_live else "",
             "cmp": self.cmp if self.cmp != "7d" else "",
             **{name: getattr(self, name) for name in FILTERS},
+            "g": self.group,
+            "metric": self.metric,
+            "x": f"{self.factor.normalize():f}" if self.factor != 1 else "",
         }
         return {name: value for name, value in everything.items() if value != ""}
 
@@ -170,6 +191,11 @@ class DashboardQuery:
     @property
     def without_filters(self) -> str:
         return self.string(**dict.fromkeys(FILTERS, ""))
+
+    @property
+    def elsewhere(self) -> str:
+        """Return the query string for another page: project, environment, time and comparison."""
+        return self.string(**dict.fromkeys((*FILTERS, *OPTIONS), ""))
 
     @property
     def wider(self) -> str:

@@ -1,13 +1,14 @@
 """The addresses of the pages."""
 
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import path, re_path
 
-from dashboard.views import alerts, first_run, logs, mails, overview, system
+from dashboard.pages import PAGES
+from dashboard.views import alerts, first_run, logs, mails, page, system
 
 urlpatterns = [
-    path("", overview.overview, name="overview"),
-    path("overview/<slug:key>.csv", overview.panel_csv, name="panel_csv"),
+    *(path(f"{one.key}/" if one.key != "overview" else "", page.page, {"key": one.key}, one.key) for one in PAGES),
+    re_path(r"^(?P<key>[a-z]+)/(?P<panel>[\w-]+)\.(?P<form>csv|json)$", page.panel_file, name="panel_file"),
     path("first-steps/project/", first_run.create_project, name="create_project"),
     path("first-steps/<slug:slug>/key/", first_run.create_key, name="create_key"),
     path("first-steps/<slug:slug>/mail/", first_run.send_test_mail, name="send_test_mail"),

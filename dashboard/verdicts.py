@@ -12,7 +12,7 @@ from typing import Final
 from django.urls import reverse
 
 from alerting.models import Alert
-from dashboard.panels import spoken
+from dashboard.drawing import spoken
 from dashboard.query import DAY, MINUTE, DashboardQuery, moved, stamp
 from metrics import queries, units
 from metrics.readings import Reading

@@ -34,7 +34,7 @@ HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "'><svg/onload=alert(1)>",
-    "{{ 7|add:7 }}{% debug %}",
+    "{{ 31415|add:27182 }}{% debug %}",
     "javascript:alert(1)//</script><!--",
     "=cmd|'/C calc'!A0",
     "a\r\nBcc: thief@example.com",
@@ -221,7 +221,7 @@ def test_words_of_a_client_stay_words_on_every_page(client: Client, settings: Se
     for page, answer in zip([*pages, "body"], answers, strict=True):
         assert answer.status_code == 200, page
         shown = answer.content.decode().lower()
-        for piece in ("<script>alert", "<img src=x", "<svg/onload", "</script><!--", "14<"):
+        for piece in ("<script>alert", "<img src=x", "<svg/onload", "</script><!--", "58597"):
             assert piece not in shown, page
         assert 'href="javascript:' not in shown, page
         if "<" in text and page not in {"/mails/", "/admin/", "/admin/ingest/clientinstance/"}:

@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from dashboard.charts import Line
-from dashboard.panels import Drawn, spoken
+from dashboard.drawing import Drawn, spoken
 from dashboard.query import DashboardQuery
 from metrics import units
 

@@ -9,9 +9,8 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from alerting.models import Alert, AlertRule
+from alerting.models import OPEN, Alert, AlertRule
 from dashboard.alert_story import Story, tell
-from dashboard.context import OPEN
 from dashboard.views import asked
 
 RECENT: Final = timedelta(days=30)

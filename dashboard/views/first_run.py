@@ -1,7 +1,9 @@
 """The first steps: make a project, make a key, send a test mail, wait for the first call."""
 
 from smtplib import SMTPException
+from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard import first_run
+from dashboard.query import DashboardQuery
 from dashboard.views import asked
 from projects.models import Project
 
@@ -24,6 +27,26 @@ def _only_with(request: HttpRequest, permission: str, deed: str) -> None:
 def _only_staff(request: HttpRequest) -> None:
     if not request.user.is_staff:
         raise PermissionDenied("Only staff can send test mails. Anyone who may change users can make you staff.")
+
+
+def first_steps(request: HttpRequest, query: DashboardQuery) -> HttpResponse:
+    """Show the way to the first call, in the place of pages that have no number to show yet."""
+    context: dict[str, Any] = {"query": query, "notices": asked.notices(request, query)}
+    if query.project is None:
+        return render(request, "dashboard/first_project.html", context | {"form": first_run.ProjectForm()})
+    secret = request.session.pop(f"secret:{query.project.pk}", "")
+    context |= {
+        "steps": first_run.checklist(query.project),
+        "key_form": first_run.KeyForm(),
+        "secret": secret,
+        "dsn": settings.BASE_URL.replace("://", f"://{secret or 'llv_ing_…'}@", 1),
+        "project": query.project,
+        "projects": list(type(query.project).objects.all()),
+    }
+    response = render(request, "dashboard/first_steps.html", context)
+    # A key may be on it, which is shown once and not again from the browser's memory.
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 @require_POST

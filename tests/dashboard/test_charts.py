@@ -9,7 +9,7 @@ import pytest
 
 from dashboard import charts
 from dashboard.charts import Line
-from dashboard.panels import Drawn
+from dashboard.drawing import Drawn
 from dashboard.tables import Table
 from metrics.readings import Series, Value
 from metrics.units import Unit

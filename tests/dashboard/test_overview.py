@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from budgets.models import Budget
 from dashboard import panels
-from dashboard.pages import OVERVIEW
+from dashboard.pages.overview import OVERVIEW
 from projects.models import Project
 from tests import factories
 from tests.dashboard.conftest import count
@@ -98,6 +98,25 @@ def test_the_files_hold_exactly_what_was_stored(viewer: Client, calls: Project) 
         ("inbox", "34", "0.018"),
         ("search", "6", "0.0036"),
     ]
+
+
+def test_a_file_for_programs_has_the_same_numbers_and_says_what_they_are(viewer: Client, calls: Project) -> None:
+    response = viewer.get("/overview/features.json?from=now-1h&cmp=off")
+    assert response["Content-Type"] == "application/json"
+    document = response.json()
+    assert document["title"] == "Top features"
+    assert document["takeaway"] == "inbox costs most: $0.02, 83.3\u202f% of all spend."
+    assert document["columns"] == [
+        {"label": "Feature", "unit": None},
+        {"label": "Requests", "unit": "count"},
+        {"label": "Cost", "unit": "nanousd"},
+        {"label": "p95 latency", "unit": "milliseconds"},
+        {"label": "Error rate", "unit": "ratio"},
+    ]
+    # 34 calls of inbox, 4 of them failed; 30 and 6 answers of 600,000 nano-dollars.
+    assert [row[:3] for row in document["rows"]] == [["inbox", 34, 18_000_000], ["search", 6, 3_600_000]]
+    assert document["rows"][0][4].startswith("0.117647058823529")
+    assert document["to"] > document["from"]
 
 
 def test_an_unknown_panel_has_no_file(viewer: Client, calls: Project) -> None:

@@ -1,0 +1,63 @@
+"""Display — step 8 of 8: pages as data, each a question, its answer in a sentence, and its panels as they are read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from dashboard.drawing import Panel
+from dashboard.look import Look
+from dashboard.tiles import Tile
+
+
+class Lead(Protocol):
+    """What a page says first. Its template finds it as `lead`."""
+
+    @property
+    def template(self) -> str: ...
+    @property
+    def word(self) -> str:
+        """Return what the title of the page begins with; empty: its name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The question of a page, answered in a sentence: what a glance of five seconds should leave behind."""
+
+    sentence: str
+    detail: str = ""
+    tone: Literal["plain", "good", "warn", "bad", "unknown"] = "plain"
+    action: str = ""
+    """What to do next, as the text of a link."""
+    href: str = ""
+    template: str = "dashboard/_answer.html"
+    word: str = ""
+
+
+def no_tiles(look: Look) -> Sequence[Tile]:  # noqa: ARG001 - one of several with this shape
+    """Show no headline numbers."""
+    return ()
+
+
+def no_notes(look: Look) -> Sequence[str]:  # noqa: ARG001 - one of several with this shape
+    """Say nothing at the foot."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: reached under its key, listed in the order of `dashboard.pages.PAGES`."""
+
+    key: str
+    title: str
+    question: str
+    lead: Callable[[Look], Lead]
+    panels: tuple[Panel, ...]
+    tiles: Callable[[Look], Sequence[Tile]] = no_tiles
+    notes: Callable[[Look], Sequence[str]] = no_notes
+    """Sentences for the foot of the page: what its numbers leave out."""
+    form: str = ""
+    """The template of the page's own controls: what it is cut by, what is assumed."""
+
+    def panel(self, key: str) -> Panel | None:
+        return next((panel for panel in self.panels if panel.key == key), None)

@@ -1,0 +1,120 @@
+"""The pages of measured numbers, and their panels as files."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_safe
+
+from dashboard import exports, first_run
+from dashboard.drawing import Drawn, Panel
+from dashboard.failures import noted
+from dashboard.look import Look
+from dashboard.page import Answer, Lead, Page
+from dashboard.pages import PAGES
+from dashboard.query import COMPARISONS, ONLY_LOGS, PRESETS, DashboardQuery
+from dashboard.tiles import Tile
+from dashboard.views import asked
+from dashboard.views.first_run import first_steps
+from metrics import queries
+
+_PAGES = {page.key: page for page in PAGES}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A panel on the page: drawn, or the reference under which its failure is in the log."""
+
+    panel: Panel
+    drawn: Drawn | None
+    reference: str = ""
+
+
+@require_safe
+def page(request: HttpRequest, key: str) -> HttpResponse:
+    query = asked.read(request)
+    if query.project is None or not first_run.has_started(query.project, query.now):
+        return first_steps(request, query)
+    context = _controls(request, query) | _content(_PAGES[key], query)
+    context["notices"] += _not_measured(query)
+    template = "dashboard/_refresh.html" if asked.is_refresh(request) else "dashboard/page.html"
+    response = render(request, template, context)
+    patch_vary_headers(response, ["HX-Request", "HX-Boosted"])
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@require_safe
+@cache_control(private=True, no_cache=True)
+def panel_file(request: HttpRequest, key: str, panel: str, form: str) -> HttpResponse:
+    """The numbers of one panel, all of them, exactly: as CSV or JSON."""
+    query, of_page = asked.read(request), _PAGES.get(key)
+    found = None if of_page is None else of_page.panel(panel)
+    if found is None or query.project is None:
+        raise Http404("There is no such panel.")
+    drawn = found.draw(Look(query))
+    name = f"{query.project.slug}-{found.key}-{query.window.start:%Y%m%dT%H%M}"
+    if form == "json":
+        complete_to = queries.complete_to(query.project.pk, now=query.now)
+        head = exports.Heading(found.title, drawn.takeaway, query.window, complete_to)
+        return exports.json_response(name, head, drawn.table)
+    return exports.csv_response(name, drawn.table.headings, drawn.table.exact)
+
+
+def _content(page: Page, query: DashboardQuery) -> dict[str, Any]:
+    look = Look(query)
+    return {
+        "page": page,
+        "query": query,
+        "lead": _lead(page, look),
+        "tiles": _tiles(page, look),
+        "panels": [_shown(panel, look) for panel in page.panels],
+        "complete_to": queries.complete_to(query.slice.project_id, now=query.now),
+        "notes": page.notes(look),
+    }
+
+
+def _lead(page: Page, look: Look) -> Lead:
+    try:
+        return page.lead(look)
+    except DatabaseError as error:
+        return Answer(f"The answer could not be read. {noted(page.key, error)}.", tone="unknown")
+
+
+def _tiles(page: Page, look: Look) -> list[Tile]:
+    try:
+        return list(page.tiles(look))
+    except DatabaseError as error:
+        return [Tile("Numbers", "–", note=f"could not be read; {noted('tiles', error)}")]
+
+
+def _shown(panel: Panel, look: Look) -> Shown:
+    """One panel that cannot be drawn leaves the others alone."""
+    try:
+        return Shown(panel, panel.draw(look))
+    except Exception as error:  # noqa: BLE001 - whatever it was, it belongs into this panel's box and not over the page
+        return Shown(panel, None, noted(panel.key, error))
+
+
+def _not_measured(query: DashboardQuery) -> list[str]:
+    """Say which filters of the address these numbers do not know."""
+    return [
+        f"The filter {name} “{getattr(query, name)}” applies to the logs only; the numbers here are without it."
+        for name in ONLY_LOGS
+        if getattr(query, name) != ""
+    ]
+
+
+def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
+    assert query.project is not None
+    return {
+        "projects": list(type(query.project).objects.all()),
+        "environments": asked.environments(query.project),
+        "presets": PRESETS,
+        "comparisons": COMPARISONS,
+        "notices": asked.notices(request, query),
+    }
