@@ -27,7 +27,9 @@ from projects.models import Project
 T = TypeVar("T")
 _RELATIVE: Final = re.compile(r"now(?:-(\d{1,5})([mhd]))?")
 # Name in the address → field here.
-_TEXTS: Final = {name: name for name in ("feature", "user", "session", "model", "prompt_type")}
+_TEXTS: Final = {
+    name: name for name in ("feature", "user", "session", "model", "prompt_type", "version", "key", "release")
+}
 
 
 def parse(

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import cache_control
@@ -25,17 +25,18 @@ from dashboard.tiles import Tile, tiles
 from dashboard.verdicts import Verdict, gather, verdict
 from dashboard.views import asked
 from metrics import queries
+from metrics.queries import WindowTooWideError
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A panel on the page: drawn, or the reference under which its failure is in the log."""
+    """A panel on the page: drawn, or in a sentence why not."""
 
     panel: Panel
     drawn: Drawn | None
-    reference: str = ""
+    why: str = ""
 
 
 @require_safe
@@ -59,7 +60,10 @@ def panel_csv(request: HttpRequest, key: str) -> HttpResponse:
     query, panel = asked.read(request), OVERVIEW.panel(key)
     if panel is None or query.project is None:
         raise Http404("There is no such panel.")
-    table = panel.draw(Look(query)).table
+    try:
+        table = panel.draw(Look(query)).table
+    except WindowTooWideError as error:
+        return HttpResponseBadRequest(_sentence(error), content_type="text/plain; charset=utf-8")
     name = f"{query.project.slug}-{panel.key}-{query.window.start:%Y%m%dT%H%M}"
     return csv_response(name, table.headings, table.exact)
 
@@ -93,6 +97,8 @@ def _verdict(query: DashboardQuery, firing: tuple[Alert, ...]) -> Verdict:
         return verdict(gather(query, firing, search.newest(query.project, query.now)))
     except DatabaseError as error:
         return Verdict("unknown", f"The state could not be read. {_failure('verdict', error)}.")
+    except WindowTooWideError as error:
+        return Verdict("unknown", f"The state could not be read. {_sentence(error)}")
 
 
 def _tiles(look: Look) -> list[Tile]:
@@ -100,14 +106,23 @@ def _tiles(look: Look) -> list[Tile]:
         return tiles(look)
     except DatabaseError as error:
         return [Tile("Numbers", "–", note=f"could not be read; {_failure('tiles', error)}")]
+    except WindowTooWideError as error:
+        return [Tile("Numbers", "–", note=_sentence(error))]
 
 
 def _shown(panel: Panel, look: Look) -> Shown:
     """One panel that cannot be drawn leaves the others alone."""
     try:
         return Shown(panel, panel.draw(look))
+    except WindowTooWideError as error:
+        return Shown(panel, None, _sentence(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, it belongs into this panel's box and not over the page
-        return Shown(panel, None, _failure(panel.key, error))
+        return Shown(panel, None, f"{_failure(panel.key, error)}.")
+
+
+def _sentence(error: WindowTooWideError) -> str:
+    said = str(error)
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def _failure(what: str, error: Exception) -> str:
