@@ -4,9 +4,10 @@ The range shown may still be running; then the comparison is cut at the same ela
 held against a whole one.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, TypeVar, cast
 
 from django.conf import settings
 
@@ -40,6 +41,7 @@ TIMELINE: Final = (
     "input_tokens",
     "output_tokens",
 )
+T = TypeVar("T")
 FEATURE_COLUMNS: Final = ("spend", "requests", "latency_p95", "error_rate")
 
 
@@ -49,6 +51,13 @@ class Look:
     def __init__(self, query: DashboardQuery) -> None:
         self.query = query
         self.now = query.now
+        self._made: dict[Callable[[Look], Any], Any] = {}
+
+    def once(self, make: "Callable[[Look], T]") -> T:
+        """Return what `make` makes of this look, made when first asked for: what the panels of one page share."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast("T", self._made[make])
 
     @property
     def window(self) -> Window:
