@@ -13,7 +13,7 @@ from dashboard.pages import PAGES
 
 THEMES: Final = ("light", "dark")
 FILE_BACKEND: Final = "django.core.mail.backends.filebased.EmailBackend"
-_LETTERS: Final = {
+LETTERS: Final = {
     "overview": "o",
     "limits": "l",
     "compare": "c",
@@ -77,7 +77,7 @@ def _nav(request: HttpRequest) -> list[Link]:
     ]
     group = {"request": "logs", "request_body": "logs", "alert": "alerts", "mail": "mails"}
     links = [
-        Link(name, label, reverse(name) + kept, group.get(here or "", here) == name, _LETTERS[name], count)
+        Link(name, label, reverse(name) + kept, group.get(here or "", here) == name, LETTERS[name], count)
         for name, label, count in pages
     ]
     if request.user.is_staff:
