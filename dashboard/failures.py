@@ -1,4 +1,4 @@
-"""What could not be read or drawn: in the log in full and on the page as a reference to it, or in a sentence why."""
+"""What could not be read or drawn: in the log in full, on the page as a reference to it."""
 
 import logging
 import secrets
@@ -13,7 +13,7 @@ def noted(what: str, error: Exception) -> str:
     return f"Reference {reference}"
 
 
-def sentence(error: ValueError) -> str:
-    """Return what an error of a question says, as a sentence for the page."""
+def sentence(error: Exception) -> str:
+    """Return the words of an exception that was made to be read, as a sentence."""
     said = str(error)
     return f"{said[:1].upper()}{said[1:]}."

@@ -16,7 +16,7 @@ from dashboard.failures import noted, sentence
 from dashboard.look import Look
 from dashboard.page import Answer, Lead, Page
 from dashboard.pages import PAGES
-from dashboard.query import COMPARISONS, ONLY_LOGS, PRESETS, DashboardQuery
+from dashboard.query import COMPARISONS, ONLY_LOGS, DashboardQuery
 from dashboard.tiles import Tile
 from dashboard.views import asked
 from dashboard.views.first_run import first_steps
@@ -40,7 +40,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     query = asked.read(request)
     if query.project is None or not first_run.has_started(query.project, query.now):
         return first_steps(request, query)
-    context = _controls(request, query) | _content(_PAGES[key], query)
+    context = asked.controls(request, query) | {"comparisons": COMPARISONS} | _content(_PAGES[key], query)
     context["notices"] += _not_measured(query)
     template = "dashboard/_refresh.html" if asked.is_refresh(request) else "dashboard/page.html"
     response = render(request, template, context)
@@ -88,7 +88,7 @@ def _lead(page: Page, look: Look) -> Lead:
     except DatabaseError as error:
         return Answer(f"The answer could not be read. {noted(page.key, error)}.", tone="unknown")
     except WindowTooWideError as error:
-        return Answer("This is not kept for these filters together.", sentence(error), tone="unknown")
+        return Answer(f"The answer could not be read. {sentence(error)}", tone="unknown")
 
 
 def _tiles(page: Page, look: Look) -> list[Tile]:
@@ -117,14 +117,3 @@ def _not_measured(query: DashboardQuery) -> list[str]:
         for name in ONLY_LOGS
         if getattr(query, name) != ""
     ]
-
-
-def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
-    assert query.project is not None
-    return {
-        "projects": list(type(query.project).objects.all()),
-        "environments": asked.environments(query.project),
-        "presets": PRESETS,
-        "comparisons": COMPARISONS,
-        "notices": asked.notices(request, query),
-    }
