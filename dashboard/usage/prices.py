@@ -131,10 +131,10 @@ def _row(found: Estimate, one: Alternative) -> Sequence[Cell]:
 
 def _sentences(read: UsageReadings, found: Estimate) -> Iterator[str]:
     yield "An estimate: the same tokens, quality not assessed."
-    paid = int(read.total["spend"].value or 0)
-    charged = "" if paid == found.nanousd else f" ({units.money(paid)} was charged)"
+    paid, listed = units.money(read.total["spend"].value), units.money(found.nanousd)
+    charged = "" if paid == listed else f" ({paid} was charged)"
     best = found.alternatives[0]
-    text = f"At today's list prices of the models used they cost {units.money(found.nanousd)}{charged}"
+    text = f"At today's list prices of the models used they cost {listed}{charged}"
     if best.nanousd < found.nanousd:
         less = units.ratio(1 - Decimal(best.nanousd) / found.nanousd)
         text = f"{text}, all at {best.model} {units.money(best.nanousd)}, {less} less"

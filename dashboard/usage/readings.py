@@ -15,6 +15,7 @@ MOST_PARTS: Final = 100
 # What the chart may show.
 CHARTED: Final = ("spend", "requests", "input_tokens", "output_tokens", "cache_read_tokens")
 HEADLINE: Final = ("spend", "cost_per_request", "cost_per_success", "fully_loaded_cost", "cache_hit_rate")
+_COURSES: Final = ("spend", "cost_per_request", "cache_hit_rate")
 WASTE: Final = ("failed_spend", "truncated_spend", "invalid_spend")
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 _CLASSES: Final = (*_TOKENS[:3], "cache_write_5m_tokens", "cache_write_1h_tokens")
@@ -85,7 +86,7 @@ class UsageReadings:
     @cached_property
     def timeline(self) -> Mapping[str, Series]:
         """All calls of the page over time."""
-        look, metrics = self.look, (*HEADLINE, *_TOKENS)
+        look, metrics = self.look, (*_COURSES, *_TOKENS)
         found = queries.several_series(metrics, look.window, look.query.slice, bucket=look.query.bucket, now=look.now)
         return {metric: series[0] for metric, series in found.items()}
 

@@ -1,5 +1,7 @@
 """The headline numbers of Usage & cost."""
 
+from django.utils.safestring import SafeString
+
 from dashboard.look import Look
 from dashboard.sparkline import sparkline
 from dashboard.tiles import Tile, all_digits, finished, month_tile, with_change
@@ -29,6 +31,12 @@ def _of_spend(look: Look) -> str:
     return "so far" if not look.query.is_live and look.window.end > look.now else ""
 
 
+def _spark(look: Look, key: str, label: str) -> SafeString | None:
+    """Draw what has a course of its own: cost per answer and fully loaded cost go with the two beside them."""
+    series = look.once(UsageReadings).timeline.get(key)
+    return None if series is None else sparkline(finished(look, series.values), f"{label} over the range")
+
+
 def _of_load(look: Look) -> str:
     """Say when there is nothing beside the spend yet."""
     project = look.query.project
@@ -45,7 +53,7 @@ def _tile(look: Look, key: str, note: str = "") -> Tile:
             metric.label,
             units.number(reading.value, metric.unit),
             exact=all_digits(key, reading) if key in ("spend", "fully_loaded_cost") else "",
-            spark=sparkline(finished(look, read.timeline[key].values), f"{metric.label} over the range"),
+            spark=_spark(look, key, metric.label),
             note=note,
         ),
         reading,
