@@ -9,7 +9,7 @@ import orjson
 
 from dashboard import charts, theme
 from dashboard.charts import Figure, Line
-from dashboard.look import Look
+from dashboard.look import Look, Need, Parts
 from dashboard.tables import Column, Table
 from metrics import units
 from metrics.catalog import METRICS
@@ -62,6 +62,11 @@ class Panel(Protocol):
     def title(self) -> str: ...
     @property
     def width(self) -> str: ...
+    @property
+    def needs(self) -> Sequence[Need]:
+        """What it looks at, so that a page can read it together with what others need."""
+        ...
+
     def draw(self, look: Look) -> Drawn: ...
 
 
@@ -72,6 +77,7 @@ class LatencyPanel:
     key: str = "latency"
     title: str = "Latency"
     width: str = "half"
+    needs: Sequence[Need] = ("readings", "timeline", "earlier_timeline")
 
     def draw(self, look: Look) -> Drawn:
         series = [look.timeline[f"latency_{name}"] for name in ("p50", "p95", "p99")]
@@ -102,6 +108,7 @@ class RequestsPanel:
     key: str = "requests"
     title: str = "Requests"
     width: str = "half"
+    needs: Sequence[Need] = ("readings", "earlier_readings", "timeline", "earlier_timeline")
 
     def draw(self, look: Look) -> Drawn:
         series = look.timeline["requests"]
@@ -142,6 +149,10 @@ class StackPanel:
     """The sentence when there is nothing to show; a good state has words of its own."""
     width: str = "half"
 
+    @property
+    def needs(self) -> Sequence[Need]:
+        return (Parts(self.metric, self.by),)
+
     def draw(self, look: Look) -> Drawn:
         unit = METRICS[self.metric].unit
         parts = [one for one in look.parts_over_time(self.metric, self.by) if _sum(one) != 0]
@@ -168,6 +179,7 @@ class FeaturesPanel:
     key: str = "features"
     title: str = "Top features"
     width: str = "full"
+    needs: Sequence[Need] = ("features", "earlier_features")
 
     def draw(self, look: Look) -> Drawn:
         parts = [*look.features.parts, *([look.features.other] if look.features.other is not None else [])]

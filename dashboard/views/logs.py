@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard import judgement, request_facts, search
 from dashboard.bodies import Body, read_body
-from dashboard.query import ERRORS, PRESETS, STATUSES, DashboardQuery
+from dashboard.query import ERRORS, STATUSES, DashboardQuery
 from dashboard.search import Call
 from dashboard.views import asked
 from ingest import dimensions
@@ -31,12 +31,9 @@ def logs(request: HttpRequest) -> HttpResponse:
     context = {
         "query": query,
         "found": found,
-        "notices": asked.notices(request, query),
-        "presets": PRESETS,
+        **asked.controls(request, query),
         "statuses": STATUSES,
         "errors": sorted(ERRORS),
-        "projects": list(type(query.project).objects.all()),
-        "environments": asked.environments(query.project),
         "choices": _choices(query),
     }
     response = render(request, "dashboard/logs.html", context)

@@ -3,7 +3,7 @@
 import logging
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -14,20 +14,22 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from alerting.models import Alert
-from dashboard import breakers, first_run, losses, search
+from budgets.models import Budget
+from dashboard import breakers, first_run, losses, verdicts
 from dashboard.context import OPEN
 from dashboard.exports import csv_response
 from dashboard.look import Look
 from dashboard.pages import OVERVIEW
 from dashboard.panels import Drawn, Panel
-from dashboard.query import COMPARISONS, ONLY_LOGS, PRESETS, DashboardQuery
-from dashboard.tiles import Tile, tiles
-from dashboard.verdicts import Verdict, gather, verdict
+from dashboard.query import COMPARISONS, ONLY_LOGS, DashboardQuery
+from dashboard.tiles import NEEDS, Tile, monthly_budget, tiles
+from dashboard.verdicts import Verdict
 from dashboard.views import asked
-from metrics import queries
 from metrics.queries import WindowTooWideError
 
 logger = logging.getLogger(__name__)
+
+MOST_ALERTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     query = asked.read(request)
     if query.project is None or not first_run.has_started(query.project, query.now):
         return _first_steps(request, query)
-    context = _controls(request, query) | _content(query)
+    context = asked.controls(request, query) | {"comparisons": COMPARISONS} | _content(request, query)
     context["notices"] += _not_measured(query)
     template = "dashboard/_refresh.html" if asked.is_refresh(request) else "dashboard/overview.html"
     response = render(request, template, context)
@@ -68,42 +70,43 @@ def panel_csv(request: HttpRequest, key: str) -> HttpResponse:
     return csv_response(name, table.headings, table.exact)
 
 
-def _content(query: DashboardQuery) -> dict[str, Any]:
+def _content(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
     look = Look(query)
-    open_alerts = _open_alerts(query)
+    open_alerts = list(
+        Alert.objects.filter(project=query.project).exclude(state=Alert.State.RESOLVED).order_by("opened_at")
+    )
+    firing = tuple(alert for alert in open_alerts if alert.state in OPEN)
+    request.firing = len(firing)  # type: ignore[attr-defined]
+    budget = monthly_budget(query)
+    needs = {*NEEDS, "complete_to", *(need for panel in OVERVIEW.panels for need in panel.needs)}
+    look.ahead(needs, verdicts.needs(query) | losses.needs(query))
     shown = [_shown(panel, look) for panel in OVERVIEW.panels]
     return {
         "page": OVERVIEW,
         "query": query,
-        "verdict": _verdict(query, tuple(alert for alert in open_alerts if alert.state in OPEN)),
-        "tiles": _tiles(look),
+        "verdict": _verdict(look, firing),
+        "tiles": _tiles(look, budget),
         "panels": shown,
-        "open_alerts": open_alerts,
-        "complete_to": queries.complete_to(query.slice.project_id, now=query.now),
-        "losses": breakers.sentences(query) + losses.sentences(query),
+        "open_alerts": open_alerts[:MOST_ALERTS],
+        "complete_to": look.complete_to,
+        "losses": breakers.sentences(query) + losses.sentences(look),
         "features": next((one for one in shown if one.panel.key == "features"), None),
     }
 
 
-def _open_alerts(query: DashboardQuery) -> list[Alert]:
-    found = Alert.objects.filter(project=query.project).exclude(state=Alert.State.RESOLVED)
-    return list(found.order_by("opened_at")[:10])
-
-
-def _verdict(query: DashboardQuery, firing: tuple[Alert, ...]) -> Verdict:
+def _verdict(look: Look, firing: tuple[Alert, ...]) -> Verdict:
     """A verdict whose reasons could not be read is Unknown: a page that cannot see does not say that all is well."""
     try:
-        assert query.project is not None
-        return verdict(gather(query, firing, search.newest(query.project, query.now)))
+        return verdicts.verdict(verdicts.gather(look.query, firing, look))
     except DatabaseError as error:
         return Verdict("unknown", f"The state could not be read. {_failure('verdict', error)}.")
     except WindowTooWideError as error:
         return Verdict("unknown", f"The state could not be read. {_sentence(error)}")
 
 
-def _tiles(look: Look) -> list[Tile]:
+def _tiles(look: Look, budget: Budget | None) -> list[Tile]:
     try:
-        return tiles(look)
+        return tiles(look, budget)
     except DatabaseError as error:
         return [Tile("Numbers", "–", note=f"could not be read; {_failure('tiles', error)}")]
     except WindowTooWideError as error:
@@ -141,17 +144,6 @@ def _not_measured(query: DashboardQuery) -> list[str]:
     ]
 
 
-def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
-    assert query.project is not None
-    return {
-        "projects": list(type(query.project).objects.all()),
-        "environments": asked.environments(query.project),
-        "presets": PRESETS,
-        "comparisons": COMPARISONS,
-        "notices": asked.notices(request, query),
-    }
-
-
 def _first_steps(request: HttpRequest, query: DashboardQuery) -> HttpResponse:
     context: dict[str, Any] = {"query": query, "notices": asked.notices(request, query)}
     if query.project is None:
@@ -163,7 +155,7 @@ def _first_steps(request: HttpRequest, query: DashboardQuery) -> HttpResponse:
         "secret": secret,
         "dsn": settings.BASE_URL.replace("://", f"://{secret or 'llv_ing_…'}@", 1),
         "project": query.project,
-        "projects": list(type(query.project).objects.all()),
+        "projects": asked.projects(request),
     }
     response = render(request, "dashboard/first_steps.html", context)
     # A key may be on it, which is shown once and not again from the browser's memory.
