@@ -6,6 +6,7 @@ from dashboard.page import Page
 from dashboard.usage.answer import answer
 from dashboard.usage.parts import PartsPanel
 from dashboard.usage.prices import AlternativesPanel, UnpricedPanel
+from dashboard.usage.readings import questions
 from dashboard.usage.tiles import tiles
 from dashboard.usage.trend import TokenMixPanel, TrendPanel
 from dashboard.usage.waste import CachePanel, WastePanel
@@ -25,5 +26,7 @@ USAGE: Final = Page(
         AlternativesPanel(),
     ),
     tiles,
+    needs=("month",),
+    questions=questions,
     form="dashboard/_usage_form.html",
 )

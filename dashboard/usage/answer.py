@@ -16,7 +16,7 @@ from metrics.slices import NONE
 
 def answer(look: Look) -> Answer:
     """Name the part with the largest cost."""
-    read = look.once(UsageReadings)
+    read = UsageReadings(look)
     if read.total["requests"].value == 0:
         return Answer("No call was made in this range.")
     if not read.parts.parts:

@@ -7,7 +7,7 @@ from typing import Final
 
 from dashboard.drawing import Drawn, spoken
 from dashboard.grids import Cell, Grid, Head
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.panels import FAILING
 from dashboard.query import DashboardQuery
 from dashboard.tables import Column, Table
@@ -45,9 +45,10 @@ class PartsPanel:
     key: str = "parts"
     title: str = "What it went to"
     width: str = "full"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        read = look.once(UsageReadings)
+        read = UsageReadings(look)
         columns = [metric for metric in _COLUMNS if metric in read.parts.total.readings]
         grid = Grid(
             list(_heads(look.query, read, columns)),

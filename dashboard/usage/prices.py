@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from dashboard.drawing import Drawn, spoken
 from dashboard.grids import Cell, Grid, Head
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from dashboard.usage import drill
 from dashboard.usage.readings import UsageReadings, every
@@ -31,9 +31,10 @@ class UnpricedPanel:
     key: str = "unpriced"
     title: str = "Calls of unknown cost"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        read = look.once(UsageReadings)
+        read = UsageReadings(look)
         number = int(read.total["unpriced"].value or 0)
         if number == 0:
             is_quiet = read.total["requests"].value == 0
@@ -99,9 +100,10 @@ class AlternativesPanel:
     key: str = "models"
     title: str = "The same tokens at other models"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        read = look.once(UsageReadings)
+        read = UsageReadings(look)
         found = estimate(read.tokens_by_model, pricebook.current(look.now), look.now)
         table = Table(_COLUMNS, tuple(_values(found, one) for one in found.alternatives))
         if found.nanousd == 0:

@@ -15,7 +15,7 @@ def tiles(look: Look) -> list[Tile]:
     """Return spend, the month, cost per call and per answer, fully loaded cost, and cache hits."""
     return [
         _tile(look, "spend", _of_spend(look)),
-        month_tile(look.query),
+        month_tile(look),
         _tile(look, "cost_per_request"),
         _tile(look, "cost_per_success"),
         _tile(look, "fully_loaded_cost", _of_load(look)),
@@ -25,7 +25,7 @@ def tiles(look: Look) -> list[Tile]:
 
 def _of_spend(look: Look) -> str:
     """Say what the spend leaves out, and that it goes on growing."""
-    unpriced = int(look.once(UsageReadings).total["unpriced"].value or 0)
+    unpriced = int(UsageReadings(look).total["unpriced"].value or 0)
     if unpriced > 0:
         return f"without {calls(unpriced)} of unknown cost"
     return "so far" if not look.query.is_live and look.window.end > look.now else ""
@@ -33,7 +33,7 @@ def _of_spend(look: Look) -> str:
 
 def _spark(look: Look, key: str, label: str) -> SafeString | None:
     """Draw what has a course of its own: cost per answer and fully loaded cost go with the two beside them."""
-    series = look.once(UsageReadings).timeline.get(key)
+    series = UsageReadings(look).timeline.get(key)
     return None if series is None else sparkline(finished(look, series.values), f"{label} over the range")
 
 
@@ -45,7 +45,7 @@ def _of_load(look: Look) -> str:
 
 
 def _tile(look: Look, key: str, note: str = "") -> Tile:
-    read, metric = look.once(UsageReadings), METRICS[key]
+    read, metric = UsageReadings(look), METRICS[key]
     reading = read.total[key]
     return with_change(
         look,

@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
 from dashboard import charts, theme
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, spoken, timetable
-from dashboard.look import Look
-from dashboard.query import DAY
+from dashboard.look import Look, Need
 from dashboard.usage.readings import UsageReadings
-from metrics import queries, units
+from metrics import units
 from metrics.catalog import METRICS
-from metrics.plan import MOST_CALLS
 from metrics.readings import Series
 from metrics.slices import OTHER
 from metrics.units import Unit
@@ -35,27 +32,19 @@ class TrendPanel:
     key: str = "trend"
     title: str = "Over time"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        read = look.once(UsageReadings)
-        unit, step = METRICS[read.metric].unit, _step(look, read)
-        found = queries.series(
-            read.metric, look.window, look.query.slice, bucket=step, by=read.dimension, top=5, now=look.now
-        )
-        parts = [one for one in found if total(one) != 0]
+        read = UsageReadings(look)
+        unit = METRICS[read.metric].unit
+        parts = [one for one in read.trend if total(one) != 0]
         colours = theme.slots([one.key for one in parts])
         drawn = [Line(spoken(one.key), one, colours[one.key], area=True) for one in parts]
         table = timetable(parts, [line.name for line in drawn], unit)
         if not parts:
             return Drawn(f"{METRICS[read.metric].label}: nothing in this range.", table)
-        open_from = None if look.open_from is None else floor(look.now, step)
+        open_from = None if look.open_from is None else floor(look.now, read.step)
         return Drawn(_takeaway(read, parts), table, charts.layers(drawn, unit, open_from=open_from), drawn)
-
-
-def _step(look: Look, read: UsageReadings) -> timedelta:
-    """Users are kept by the day; finer points are read from the calls, as far as these may be read."""
-    is_kept = read.group != "user" or look.query.user != "" or look.window.duration <= MOST_CALLS
-    return look.query.bucket if is_kept else max(look.query.bucket, DAY)
 
 
 def _takeaway(read: UsageReadings, parts: Sequence[Series]) -> str:
@@ -75,9 +64,10 @@ class TokenMixPanel:
     key: str = "tokens"
     title: str = "Token mix"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        timeline = look.once(UsageReadings).timeline
+        timeline = UsageReadings(look).timeline
         series = [timeline[metric] for metric in _CLASSES]
         drawn = [
             Line(name, one, colour, area=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from dashboard.drawing import Drawn, spoken
 from dashboard.grids import Cell, Grid, Head
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from dashboard.usage import drill
 from dashboard.usage.readings import UsageReadings, every
@@ -32,9 +32,10 @@ class WastePanel:
     key: str = "waste"
     title: str = "Cost of waste"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        total = look.once(UsageReadings).total
+        total = UsageReadings(look).total
         spend = Decimal(total["spend"].value or 0)
         costs = {metric: int(total[metric].value or 0) for metric in _REASONS}
         wasted = sum(costs.values())
@@ -78,9 +79,10 @@ class CachePanel:
     key: str = "cache"
     title: str = "Prompt cache"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        read = look.once(UsageReadings)
+        read = UsageReadings(look)
         saved = int(read.total["cache_savings"].value or 0)
         if not read.total["cache_read_tokens"].value and not read.total["cache_write_tokens"].value:
             return Drawn("No prompt went through the provider's cache in this range.", _cache_table([]))

@@ -22,6 +22,8 @@ from dashboard.usage import drill
 from projects.models import Project
 from tests import factories
 from tests.dashboard.conftest import count
+from tests.dashboard.test_number_of_queries import MOST
+from tests.dashboard.test_number_of_queries import asked as questions_asked
 
 pytestmark = pytest.mark.django_db
 
@@ -459,6 +461,14 @@ def test_a_quiet_range_says_so_everywhere(viewer: Client, bill: Project, now: da
         "No call was made in this range.",
         "No token of a model with a price was used in this range.",
     ]
+
+
+@pytest.mark.parametrize(
+    "address", ["", "from=now-1h", "from=now-7d&g=model", "from=now-30d&g=user", "g=env&cmp=off", "feature=inbox&g=key"]
+)
+def test_the_page_asks_few_questions(viewer: Client, bill: Project, address: str) -> None:
+    number, _ = questions_asked(viewer, f"/usage/?{address}")
+    assert number <= MOST
 
 
 def test_another_project_has_its_own_numbers(viewer: Client, bill: Project) -> None:
