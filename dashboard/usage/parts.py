@@ -17,7 +17,7 @@ from dashboard.usage.words import article
 from metrics import units
 from metrics.catalog import METRICS
 from metrics.readings import Part, Value
-from metrics.slices import OTHER
+from metrics.slices import NONE, OTHER
 from metrics.units import Unit
 
 # Metric → heading, in the order of the table. Spend and its change stand before them.
@@ -36,6 +36,13 @@ _COLUMNS: Final = {
 }
 # So much of the spend is what one looks for first.
 _MOST: Final = Decimal("0.8")
+# What applications can say of their calls, and how: shown where no call does.
+_LABELS: Final = {
+    "feature": 'llmclient.context(feature="inbox")',
+    "prompt_type": 'llmclient.context(prompt_type="triage")',
+    "version": 'llmclient.context(prompt_type="triage", prompt_version="7")',
+    "user": 'llmclient.context(user_id="4711")',
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class PartsPanel:
         grid = Grid(
             list(_heads(look.query, read, columns)),
             [_cells(read, part, columns) for part in _ordered(read)],
-            [_cells(read, read.parts.total, columns)],
+            [_cells(read, read.parts.total, columns)] if len(every(read.parts)) > 1 else [],
             is_wide=True,
         )
         return Drawn(_takeaway(read), _table(read, columns), grid=grid if read.parts.parts else None)
@@ -165,8 +172,10 @@ def _values(read: UsageReadings, part: Part, columns: Sequence[str]) -> tuple[ob
 
 def _takeaway(read: UsageReadings) -> str:
     parts, total = read.parts.parts, read.parts.total.readings["spend"].value
-    if not parts:
-        return f"No call with {article(read.noun)} was made in this range."
+    if not parts or [part.key for part in parts] == [NONE]:
+        how = _LABELS.get(read.group)
+        note = "" if how is None else f" Calls made inside {how} have one."
+        return f"No call with {article(read.noun)} was made in this range.{note}"
     number = f"{units.count(len(parts))} {_plural(read.noun, len(parts))}"
     if read.parts.other is not None:
         number = f"The {number} that cost most, and all others together"
