@@ -4,9 +4,10 @@ The range shown may still be running; then the comparison is cut at the same ela
 held against a whole one.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 
@@ -43,12 +44,23 @@ TIMELINE: Final = (
 FEATURE_COLUMNS: Final = ("spend", "requests", "latency_p95", "error_rate")
 
 
+T = TypeVar("T")
+
+
 class Look:
     """Readings of one query, each fetched when first asked for."""
 
     def __init__(self, query: DashboardQuery) -> None:
         self.query = query
         self.now = query.now
+        self._read: dict[Callable[[Look], Any], Any] = {}
+
+    def once(self, read: Callable[["Look"], T]) -> T:
+        """Return what `read` finds in this look. What several panels of a page share is read by the first of them."""
+        if read not in self._read:
+            self._read[read] = read(self)
+        found: T = self._read[read]
+        return found
 
     @property
     def window(self) -> Window:

@@ -1,0 +1,178 @@
+"""Failures: single calls that failed, grouped by what they have in common.
+
+The newest of the range are read, and the newest of the week before it to tell what is new. Each read is bounded and
+goes through the partial index on failures.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+from ingest.models import Dimension as Name
+from ingest.partitions import kept_from, lower_bound, time_of
+from ingest.vocabulary import FAILED, ErrorCategory
+from metrics.clauses import COLUMNS
+from metrics.message_template import template_of
+from metrics.selection import resolve
+from metrics.slices import Slice
+from metrics.windows import Window
+
+MOST: Final = 5_000
+BEFORE: Final = timedelta(days=7)
+
+_NEWEST: Final = """
+(SELECT id, error, error_message, prompt_type_id, prompt_version_id, user_id
+   FROM request_log
+  WHERE project_id = %s AND id >= %s AND id < %s AND outcome IN {outcomes}{filters}
+  ORDER BY id DESC
+  LIMIT %s)
+"""
+
+
+class Failure(NamedTuple):
+    """One call that failed; its time is in its id."""
+
+    id: UUID
+    error: int
+    message: str | None
+    prompt_type: int
+    prompt_version: int
+    user_id: str | None
+
+    @property
+    def fingerprint(self) -> "Fingerprint":
+        return Fingerprint(self.error, template_of(self.message or ""), self.prompt_type, self.prompt_version)
+
+
+class Fingerprint(NamedTuple):
+    """What failures have in common that probably have one cause; numbers of `ingest.vocabulary` and `dim`."""
+
+    error: int
+    template: str
+    prompt_type: int
+    prompt_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Failures with one fingerprint, in the words people use; empty strings where the calls did not say."""
+
+    error: str
+    template: str
+    prompt_type: str
+    prompt_version: str
+    state: Literal["new", "ongoing", "quiet"]
+    """New: not among the failures before the range. Quiet: none in the last quarter of what has passed of it."""
+    count: int
+    users: int
+    first: datetime
+    """Of the failures read, those before the range included."""
+    last: datetime
+    newest: UUID
+    counts: tuple[int, ...]
+    """In each bucket of the range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """The groups of a range, largest first, and what was read for them."""
+
+    groups: tuple[Group, ...]
+    read: int
+    """The failures that are in the groups: all of the range, or the newest `MOST`."""
+    is_cut: bool
+    latest_before: tuple[UUID, str] | None
+    """The last failure before the range, at most a week before: its id and its error."""
+
+
+def failures(window: Window, slice_: Slice, *, bucket: timedelta, now: datetime) -> Failures:
+    """Return the failures of a range in groups, from two queries (with names in the slice, one more for each)."""
+    filters = resolve(slice_)
+    passed = window.until(now)
+    if filters is None:
+        return Failures((), 0, False, None)
+    start = max(passed.start, kept_from("request_log", now))
+    within, before = _read(slice_.project_id, filters, Window(start, max(passed.end, start)), now)
+    return Failures(
+        _groups(slice_.project_id, within[:MOST], before, passed, window.buckets(bucket)),
+        min(len(within), MOST),
+        is_cut=len(within) > MOST,
+        latest_before=(before[0].id, ErrorCategory(before[0].error).name.lower()) if before else None,
+    )
+
+
+def newest_first(project_id: int, filters: Mapping[str, int | str], window: Window, most: int) -> tuple[str, list[Any]]:
+    """Return the SQL of the newest failures of a window, and its values."""
+    outcomes = f"({', '.join(str(outcome.value) for outcome in FAILED)})"
+    conditions = "".join(f" AND {COLUMNS[dimension]} = %s" for dimension in filters)
+    bounds = lower_bound(window.start), lower_bound(window.end)
+    return _NEWEST.format(outcomes=outcomes, filters=conditions), [project_id, *bounds, *filters.values(), most]
+
+
+def _read(
+    project_id: int, filters: Mapping[str, int | str], window: Window, now: datetime
+) -> tuple[list[Failure], list[Failure]]:
+    """Return the newest failures of a window, one more than `MOST` if there are, and those before it."""
+    earlier = Window(max(window.start - BEFORE, kept_from("request_log", now)), window.start)
+    text, values = newest_first(project_id, filters, window, MOST + 1)
+    more, also = newest_first(project_id, filters, earlier, MOST)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{text} UNION ALL {more}", [*values, *also])
+        read = [Failure(*row) for row in cursor.fetchall()]
+    read.sort(key=lambda failure: failure.id, reverse=True)
+    first = lower_bound(window.start)
+    within = [failure for failure in read if failure.id >= first]
+    return within, read[len(within) :]
+
+
+def _groups(
+    project_id: int, within: Sequence[Failure], before: Sequence[Failure], passed: Window, buckets: Sequence[datetime]
+) -> tuple[Group, ...]:
+    members: dict[Fingerprint, list[Failure]] = defaultdict(list)
+    for failure in within:
+        members[failure.fingerprint].append(failure)
+    # Newest first, so the oldest is what stays.
+    first_before = {failure.fingerprint: failure.id for failure in before}
+    names = _names(project_id, members)
+    loud_from = passed.end - passed.duration / 4
+    found = [_group(key, listed, first_before.get(key), names, loud_from, buckets) for key, listed in members.items()]
+    return tuple(sorted(found, key=lambda group: (-group.count, -group.newest.int)))
+
+
+def _group(
+    key: Fingerprint,
+    listed: Sequence[Failure],
+    first_before: UUID | None,
+    names: Mapping[int, str],
+    loud_from: datetime,
+    buckets: Sequence[datetime],
+) -> Group:
+    newest = listed[0].id
+    last = time_of(newest)
+    counts = [0] * len(buckets)
+    for failure in listed:
+        counts[bisect_right(buckets, time_of(failure.id)) - 1] += 1
+    return Group(
+        error=ErrorCategory(key.error).name.lower(),
+        template=key.template,
+        prompt_type=names.get(key.prompt_type, ""),
+        prompt_version=names.get(key.prompt_version, ""),
+        state="new" if first_before is None else "ongoing" if last >= loud_from else "quiet",
+        count=len(listed),
+        users=len({failure.user_id for failure in listed} - {None}),
+        first=time_of(listed[-1].id if first_before is None else first_before),
+        last=last,
+        newest=newest,
+        counts=tuple(counts),
+    )
+
+
+def _names(project_id: int, keys: Mapping[Fingerprint, object]) -> dict[int, str]:
+    wanted = {number for key in keys for number in (key.prompt_type, key.prompt_version)}
+    return dict(Name.objects.filter(project_id=project_id, id__in=wanted - {0}).values_list("id", "name"))
