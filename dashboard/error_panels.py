@@ -54,34 +54,6 @@ class TypesOverTime:
         return Drawn(text, table, charts.layers(lines, Unit.COUNT, open_from=look.open_from), lines)
 
 
-@dataclass(frozen=True)
-class RatesOverTime:
-    """Shares of calls over time, as lines with a sentence."""
-
-    key: str
-    title: str
-    metrics: tuple[tuple[str, str], ...]
-    """Key of the metric and its name in the legend."""
-    sentence: str
-    """What stands after the rates, which are written in the order of `metrics`."""
-    nothing: str
-    width: str = "half"
-
-    def draw(self, look: Look) -> Drawn:
-        series = [look.once(error_numbers.timeline)[key] for key, _ in self.metrics]
-        names = [name for _, name in self.metrics]
-        table = timetable(series, names, Unit.RATIO)
-        now = [look.once(error_numbers.now)[key].value for key, _ in self.metrics]
-        if all(value is None for value in now):
-            return Drawn("No call was made in this range.", table)
-        if not any(now):
-            return Drawn(self.nothing, table, is_good_news=True)
-        looks = zip(theme.SLOTS, ("solid", "dash", "dot"), strict=False)
-        lines = [Line(name, one, colour, dash) for name, one, (colour, dash) in zip(names, series, looks, strict=False)]
-        takeaway = self.sentence.format(*(units.ratio(value) for value in now))
-        return Drawn(takeaway, table, charts.lines(lines, Unit.RATIO, look.open_from), lines)
-
-
 _REMEDY_HEADS: Final = (
     *(Head("Type", "name"), Head("Calls"), Head("Share"), Head("Of all", "bar")),
     *(Head("Does a retry help?", "text"), Head("What to do", "text")),

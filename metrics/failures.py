@@ -6,7 +6,7 @@ goes through the partial index on failures.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -107,12 +107,26 @@ def failures(window: Window, slice_: Slice, *, bucket: timedelta, now: datetime)
     )
 
 
-def newest_first(project_id: int, filters: Mapping[str, int | str], window: Window, most: int) -> tuple[str, list[Any]]:
+def newest(categories: Collection[ErrorCategory], window: Window, slice_: Slice, *, most: int) -> list[Failure]:
+    """Return the newest failures of some categories, from one query (with names in the slice, one more for each)."""
+    filters = resolve(slice_)
+    if filters is None:
+        return []
+    wanted = f" AND error IN ({', '.join(str(category.value) for category in sorted(categories))})"
+    text, values = newest_first(slice_.project_id, filters, window, most, also=wanted)
+    with connection.cursor() as cursor:
+        cursor.execute(text, values)
+        return [Failure(*row) for row in cursor.fetchall()]
+
+
+def newest_first(
+    project_id: int, filters: Mapping[str, int | str], window: Window, most: int, *, also: str = ""
+) -> tuple[str, list[Any]]:
     """Return the SQL of the newest failures of a window, and its values."""
     outcomes = f"({', '.join(str(outcome.value) for outcome in FAILED)})"
     conditions = "".join(f" AND {COLUMNS[dimension]} = %s" for dimension in filters)
     bounds = lower_bound(window.start), lower_bound(window.end)
-    return _NEWEST.format(outcomes=outcomes, filters=conditions), [project_id, *bounds, *filters.values(), most]
+    return _NEWEST.format(outcomes=outcomes, filters=conditions + also), [project_id, *bounds, *filters.values(), most]
 
 
 def _read(

@@ -5,5 +5,6 @@ from typing import Final
 from dashboard.page import Page
 from dashboard.pages.errors import ERRORS
 from dashboard.pages.overview import OVERVIEW
+from dashboard.pages.quality import QUALITY
 
-PAGES: Final[tuple[Page, ...]] = (OVERVIEW, ERRORS)
+PAGES: Final[tuple[Page, ...]] = (OVERVIEW, ERRORS, QUALITY)

@@ -9,10 +9,11 @@ from django.urls import reverse
 from dashboard import error_numbers
 from dashboard.breaker_strip import BreakerStrip
 from dashboard.drawing import spoken
-from dashboard.error_panels import NO_FAILURE, Groups, RatesOverTime, Remedies, TypesByFeature, TypesOverTime
+from dashboard.error_panels import NO_FAILURE, Groups, Remedies, TypesByFeature, TypesOverTime
 from dashboard.look import Look
 from dashboard.page import Answer, Page
 from dashboard.panels import FAILING
+from dashboard.rates import RatesOverTime
 from dashboard.remedies import remedy
 from dashboard.tiles import Tile, metric_tile
 from ingest.partitions import time_of
@@ -95,7 +96,8 @@ def tiles(look: Look) -> Sequence[Tile]:
         ("degraded_rate", "Degraded", "not the model asked for"),
     )
     return [
-        metric_tile(look, label, now[key], before.get(key), timeline.get(key), note=note) for key, label, note in labels
+        metric_tile(look, label, now[key], before.get(key), timeline[key], note=note, judged=key != "errors")
+        for key, label, note in labels
     ]
 
 
@@ -119,7 +121,9 @@ ERRORS: Final = Page(
             "Failed calls beside failed attempts",
             (("error_rate", "calls"), ("attempt_error_rate", "attempts")),
             "{0} of calls failed in the end, {1} of attempts on the way.",
-            "No attempt failed in this range.",
+            error_numbers.now,
+            error_numbers.timeline,
+            nothing="No attempt failed in this range.",
         ),
         Remedies(),
         Groups(),
@@ -129,7 +133,9 @@ ERRORS: Final = Page(
             "Retries and stand-ins",
             (("retry_rate", "retried"), ("fallback_rate", "fallback"), ("degraded_rate", "degraded")),
             "{0} of calls were retried; a stand-in took over {1}, and {2} were answered by another than asked for.",
-            "No call was retried or given to a stand-in in this range.",
+            error_numbers.now,
+            error_numbers.timeline,
+            nothing="No call was retried or given to a stand-in in this range.",
         ),
         BreakerStrip(),
     ),
