@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
+from dashboard import error_numbers
 from dashboard.breakers import WORDS
 from dashboard.drawing import Drawn
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from ingest.vocabulary import BreakerState
 from metrics import units
-from metrics.breaker_states import MOST_CHANGES, Episode, episodes
+from metrics.breaker_states import MOST_CHANGES, Episode
 from metrics.units import Unit
 from metrics.windows import Window
 
@@ -57,9 +58,10 @@ class BreakerStrip:
     key: str = "breakers"
     title: str = "Breakers"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = episodes(look.query.slice.project_id, look.elapsed)
+        found = error_numbers.episodes(look)
         listed = sorted((one for own in found.groups.values() for one in own), key=lambda one: one.start, reverse=True)
         table = _table(listed[:MOST_ROWS])
         if not listed:

@@ -12,11 +12,11 @@ from dashboard import charts, error_numbers, theme
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, spoken, timetable
 from dashboard.grids import Cell, Grid, Head
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.remedies import remedy
 from dashboard.sparkline import sparkline
 from dashboard.tables import Column, Table
-from metrics import pairs, units
+from metrics import units
 from metrics.failures import MOST, Group
 from metrics.slices import NONE, OTHER
 from metrics.units import Unit
@@ -35,15 +35,16 @@ class TypesOverTime:
     key: str = "errors"
     title: str = "Errors by type"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        parts = look.once(error_numbers.layers)
+        parts = error_numbers.layers(look)
         colours = theme.slots([one.key for one in parts])
         lines = [Line(spoken(one.key), one, colours[one.key], area=True) for one in parts]
         table = timetable(parts, [line.name for line in lines], Unit.COUNT)
         if not parts:
             return Drawn(NO_FAILURE, table, is_good_news=True)
-        counted = look.once(error_numbers.types)
+        counted = error_numbers.types(look)
         total, first = sum(count for _, count in counted), counted[0]
         text = f"{units.count(total)} in total"
         if len(counted) == 1:
@@ -67,9 +68,10 @@ class Remedies:
     key: str = "types"
     title: str = "What failed, and what helps"
     width: str = "full"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        counted = look.once(error_numbers.types)
+        counted = error_numbers.types(look)
         total = sum(count for _, count in counted)
         rows, values = [], []
         for series, count in counted:
@@ -109,9 +111,10 @@ class TypesByFeature:
     key: str = "matrix"
     title: str = "Where they fail"
     width: str = "full"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = pairs.pairs("error", "feature", ["errors"], look.elapsed, look.query.slice, now=look.now)
+        found = error_numbers.by_feature(look)
         counts = {
             (pair.first, pair.second): count for pair in found if (count := int(pair.readings["errors"].value or 0)) > 0
         }
@@ -168,9 +171,10 @@ class Groups:
     key: str = "groups"
     title: str = "Failures that look alike"
     width: str = "full"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = look.once(error_numbers.groups)
+        found = error_numbers.groups(look)
         columns = (
             *(Column("Message"), Column("Type"), Column("Prompt type"), Column("Prompt version"), Column("State")),
             *(Column("Calls", Unit.COUNT), Column("Users", Unit.COUNT)),
@@ -183,7 +187,7 @@ class Groups:
         return Drawn(self._takeaway(look), table, grid=grid)
 
     def _takeaway(self, look: Look) -> str:
-        found = look.once(error_numbers.groups)
+        found = error_numbers.groups(look)
         new = sum(group.state == "new" for group in found.groups)
         kinds = f"{units.count(len(found.groups))} {'group' if len(found.groups) == 1 else 'groups'}"
         told = "none" if new == 0 else "all" if new == len(found.groups) else units.count(new)

@@ -13,11 +13,11 @@ from dashboard import charts, quality_numbers, theme
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, spoken, timetable
 from dashboard.grids import Cell, Grid, Head
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from ingest.partitions import time_of
 from ingest.vocabulary import ErrorCategory
-from metrics import failures, pairs, units
+from metrics import units
 from metrics.intervals import Interval, more_for
 from metrics.pairs import Pair
 from metrics.scores import LONGEST, MOST, Scores, Told
@@ -29,13 +29,8 @@ MARGIN: Final = Decimal("0.03")
 MARGIN_WORDS: Final = f"±3{units.SPACE}pt"
 SHOWN_VERSIONS: Final = 15
 SHOWN_SCORES: Final = 8
-SHOWN_FAILED: Final = 8
 SHOWN_WORDS: Final = 3
-_BAD_ANSWERS: Final = (ErrorCategory.INVALID_OUTPUT, ErrorCategory.TRUNCATED, ErrorCategory.REFUSAL)
 
-_VERSION_METRICS: Final = (
-    *("requests", "valid_rate", "repair_rate", "refusal_rate", "truncation_rate", "output_length"),
-)
 _VERSION_HEADS: Final = (
     *(
         Head("Prompt", "name"),
@@ -56,11 +51,10 @@ class Versions:
     key: str = "versions"
     title: str = "Prompt versions"
     width: str = "full"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = pairs.pairs(
-            "prompt_type", "prompt_version", _VERSION_METRICS, look.elapsed, look.query.slice, now=look.now
-        )
+        found = quality_numbers.versions(look)
         columns = (
             *(Column("Prompt type"), Column("Prompt version"), Column("Calls", Unit.COUNT)),
             *(Column("Checked", Unit.COUNT), Column("Valid", Unit.RATIO)),
@@ -164,11 +158,12 @@ class AnswerLength:
     key: str = "length"
     title: str = "Length of answers"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        series = look.once(quality_numbers.timeline)["output_length"]
+        series = quality_numbers.timeline(look)["output_length"]
         table = timetable([series], ["tokens per answer"], Unit.TOKENS)
-        value = look.once(quality_numbers.now)["output_length"].value
+        value = quality_numbers.now(look)["output_length"].value
         if value is None:
             return Drawn("No call was answered in this range.", table)
         lines = [Line("tokens per answer", series, theme.SLOTS[0])]
@@ -176,8 +171,8 @@ class AnswerLength:
         return Drawn(self._takeaway(look), table, figure, lines)
 
     def _takeaway(self, look: Look) -> str:
-        now = look.once(quality_numbers.now)["output_length"]
-        before = look.once(quality_numbers.before).get("output_length")
+        now = quality_numbers.now(look)["output_length"]
+        before = quality_numbers.before(look).get("output_length")
         text = f"An answer has {units.tokens(now.value)} tokens on average"
         if before is None or before.value is None or now.value is None:
             return f"{text}." if before is None else f"{text}; nothing to compare with."
@@ -204,9 +199,10 @@ class ScoresByName:
     key: str = "scores"
     title: str = "Scores"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = look.once(quality_numbers.told)
+        found = quality_numbers.told(look)
         columns = (
             *(Column("Score"), Column("Word"), Column("Told", Unit.COUNT), Column("Mean")),
             *(Column("Told before", Unit.COUNT), Column("Mean before")),
@@ -276,9 +272,10 @@ class ScoresByVersion:
     key: str = "score-versions"
     title: str = "Scores by prompt version"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = look.once(quality_numbers.told)
+        found = quality_numbers.told(look)
         columns = (
             *(Column("Score"), Column("Prompt type"), Column("Prompt version"), Column("Told", Unit.COUNT)),
             *(Column("Mean"), Column("Most often")),
@@ -325,11 +322,12 @@ class WorstCalls:
     key: str = "samples"
     title: str = "Worth a look"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        bad = failures.newest(_BAD_ANSWERS, look.elapsed, look.query.slice, most=SHOWN_FAILED)
+        bad = quality_numbers.bad_answers(look)
         samples = [Sample(one.id, spoken(ErrorCategory(one.error).name.lower())) for one in bad]
-        found = look.once(quality_numbers.told)
+        found = quality_numbers.told(look)
         for name, told in found.names.items():
             # Of a score that is always the same none is low, and of repairs few are good.
             if name != "repairs" and told.mean is not None and told.lowest[0][0] < told.mean:

@@ -1,12 +1,12 @@
 """Shares of calls over time, as lines with a sentence: what the pages of errors and of quality show."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard import charts, theme
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, timetable
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from metrics import units
 from metrics.readings import Reading, Series
 from metrics.units import Unit
@@ -30,12 +30,13 @@ class RatesOverTime:
     from_zero: bool = True
     """The axis begins at nothing; a share that is always near all is drawn closer."""
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        series = [look.once(self.timeline)[key] for key, _ in self.metrics]
+        series = [self.timeline(look)[key] for key, _ in self.metrics]
         names = [name for _, name in self.metrics]
         table = timetable(series, names, Unit.RATIO)
-        now = [look.once(self.now)[key].value for key, _ in self.metrics]
+        now = [self.now(look)[key].value for key, _ in self.metrics]
         if all(value is None for value in now):
             return Drawn(self.unknown, table)
         if self.nothing and not any(now):

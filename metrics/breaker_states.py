@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+import msgspec
 
 from ingest.vocabulary import BreakerState
+from metrics.steps import Sql, Steps
 from metrics.windows import Window
 
 # A client that has nothing to send says every half minute that it lives. What it held back ends with it.
@@ -23,7 +24,8 @@ BEFORE: Final = timedelta(days=1)
 MOST_CHANGES: Final = 2_000
 
 _CHANGES: Final = """
-SELECT change.boot_id, change."group", change.at, change.before, change.after, change.reason, client.last_seen_at
+SELECT change."group", json_build_array(change.boot_id, change.at, change.before, change.after, change.reason,
+                                        client.last_seen_at)::text
   FROM (SELECT * FROM breaker_transition
          WHERE project_id = %s AND at >= %s AND at < %s
          ORDER BY at DESC
@@ -82,13 +84,18 @@ class Episodes:
     """Only the newest changes were read; there were more."""
 
 
-def episodes(project_id: int, window: Window) -> Episodes:
-    """Return the episodes of each group of models that was not closed all the time, from one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(_CHANGES, [project_id, window.start - BEFORE, window.end, MOST_CHANGES + 1])
-        changes = [Change(*row) for row in cursor.fetchall()]
-    newest = sorted(changes, key=lambda change: change.at)[-MOST_CHANGES:]
-    return Episodes(told_by(newest, window), is_cut=len(changes) > MOST_CHANGES)
+def episodes(project_id: int, window: Window) -> Steps[Episodes]:
+    """Find the episodes of each group of models that was not closed all the time."""
+    values = project_id, window.start - BEFORE, window.end, MOST_CHANGES + 1
+    (rows,) = yield [Sql(_CHANGES, values)]
+    changes = sorted((_change(group or "", told or "") for group, told in rows), key=lambda change: change.at)
+    return Episodes(told_by(changes[-MOST_CHANGES:], window), is_cut=len(changes) > MOST_CHANGES)
+
+
+def _change(group: str, told: str) -> Change:
+    boot_id, at, before, after, reason, seen = msgspec.json.decode(told)
+    seen_at = None if seen is None else datetime.fromisoformat(seen)
+    return Change(UUID(boot_id), group, datetime.fromisoformat(at), before, after, reason, seen_at)
 
 
 def told_by(changes: Iterable[Change], window: Window) -> dict[str, list[Episode]]:

@@ -9,29 +9,32 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+import msgspec
 
-from ingest.models import Dimension as Name
 from ingest.partitions import kept_from, lower_bound, time_of
 from ingest.vocabulary import FAILED, ErrorCategory
 from metrics.clauses import COLUMNS
 from metrics.message_template import template_of
-from metrics.selection import resolve
+from metrics.selection import Key, labels, resolve
 from metrics.slices import Slice
+from metrics.steps import Rows, Sql, Steps, beside
 from metrics.windows import Window
+
+# The words for prompt types and for prompt versions, by number.
+Names = tuple[Mapping[Key, str], Mapping[Key, str]]
 
 MOST: Final = 5_000
 BEFORE: Final = timedelta(days=7)
 
 _NEWEST: Final = """
-(SELECT id, error, error_message, prompt_type_id, prompt_version_id, user_id
-   FROM request_log
-  WHERE project_id = %s AND id >= %s AND id < %s AND outcome IN {outcomes}{filters}
-  ORDER BY id DESC
-  LIMIT %s)
+SELECT id::text, json_build_array(error, error_message, prompt_type_id, prompt_version_id, user_id)::text
+  FROM request_log
+ WHERE project_id = %s AND id >= %s AND id < %s AND outcome IN {outcomes}{filters}
+ ORDER BY id DESC
+ LIMIT %s
 """
 
 
@@ -91,69 +94,65 @@ class Failures:
     """The last failure before the range, at most a week before: its id and its error."""
 
 
-def failures(window: Window, slice_: Slice, *, bucket: timedelta, now: datetime) -> Failures:
-    """Return the failures of a range in groups, from two queries (with names in the slice, one more for each)."""
-    filters = resolve(slice_)
-    passed = window.until(now)
+def failures(window: Window, slice_: Slice, *, bucket: timedelta, now: datetime) -> Steps[Failures]:
+    """Find the failures of a range in groups."""
+    project_id, passed = slice_.project_id, window.until(now)
+    filters, types, versions = yield from beside(
+        resolve(slice_), labels(project_id, "prompt_type"), labels(project_id, "prompt_version")
+    )
     if filters is None:
         return Failures((), 0, False, None)
-    start = max(passed.start, kept_from("request_log", now))
-    within, before = _read(slice_.project_id, filters, Window(start, max(passed.end, start)), now)
+    kept = kept_from("request_log", now)
+    start = max(passed.start, kept)
+    before = Window(min(max(start - BEFORE, kept), start), start)
+    read, read_before = yield [
+        newest_first(project_id, filters, Window(start, max(passed.end, start)), MOST + 1),
+        newest_first(project_id, filters, before, MOST),
+    ]
+    within, earlier = _in_order(read), _in_order(read_before)
     return Failures(
-        _groups(slice_.project_id, within[:MOST], before, passed, window.buckets(bucket)),
+        _groups(within[:MOST], earlier, (types, versions), passed, window.buckets(bucket)),
         min(len(within), MOST),
         is_cut=len(within) > MOST,
-        latest_before=(before[0].id, ErrorCategory(before[0].error).name.lower()) if before else None,
+        latest_before=(earlier[0].id, ErrorCategory(earlier[0].error).name.lower()) if earlier else None,
     )
 
 
-def newest(categories: Collection[ErrorCategory], window: Window, slice_: Slice, *, most: int) -> list[Failure]:
-    """Return the newest failures of some categories, from one query (with names in the slice, one more for each)."""
-    filters = resolve(slice_)
+def newest(categories: Collection[ErrorCategory], window: Window, slice_: Slice, *, most: int) -> Steps[list[Failure]]:
+    """Find the newest failures of some categories, newest first."""
+    filters = yield from resolve(slice_)
     if filters is None:
         return []
     wanted = f" AND error IN ({', '.join(str(category.value) for category in sorted(categories))})"
-    text, values = newest_first(slice_.project_id, filters, window, most, also=wanted)
-    with connection.cursor() as cursor:
-        cursor.execute(text, values)
-        return [Failure(*row) for row in cursor.fetchall()]
+    (read,) = yield [newest_first(slice_.project_id, filters, window, most, also=wanted)]
+    return _in_order(read)
 
 
 def newest_first(
     project_id: int, filters: Mapping[str, int | str], window: Window, most: int, *, also: str = ""
-) -> tuple[str, list[Any]]:
-    """Return the SQL of the newest failures of a window, and its values."""
+) -> Sql:
+    """Return the SQL of the newest failures of a window."""
     outcomes = f"({', '.join(str(outcome.value) for outcome in FAILED)})"
     conditions = "".join(f" AND {COLUMNS[dimension]} = %s" for dimension in filters)
     bounds = lower_bound(window.start), lower_bound(window.end)
-    return _NEWEST.format(outcomes=outcomes, filters=conditions + also), [project_id, *bounds, *filters.values(), most]
+    text = _NEWEST.format(outcomes=outcomes, filters=conditions + also)
+    return Sql(text, (project_id, *bounds, *filters.values(), most))
 
 
-def _read(
-    project_id: int, filters: Mapping[str, int | str], window: Window, now: datetime
-) -> tuple[list[Failure], list[Failure]]:
-    """Return the newest failures of a window, one more than `MOST` if there are, and those before it."""
-    earlier = Window(max(window.start - BEFORE, kept_from("request_log", now)), window.start)
-    text, values = newest_first(project_id, filters, window, MOST + 1)
-    more, also = newest_first(project_id, filters, earlier, MOST)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{text} UNION ALL {more}", [*values, *also])
-        read = [Failure(*row) for row in cursor.fetchall()]
-    read.sort(key=lambda failure: failure.id, reverse=True)
-    first = lower_bound(window.start)
-    within = [failure for failure in read if failure.id >= first]
-    return within, read[len(within) :]
+def _in_order(rows: Rows) -> list[Failure]:
+    """Return what was read, newest first."""
+    found = [Failure(UUID(key), *msgspec.json.decode(told or "")) for key, told in rows]
+    return sorted(found, key=lambda failure: failure.id, reverse=True)
 
 
 def _groups(
-    project_id: int, within: Sequence[Failure], before: Sequence[Failure], passed: Window, buckets: Sequence[datetime]
+    within: Sequence[Failure], before: Sequence[Failure], names: Names, passed: Window, buckets: Sequence[datetime]
 ) -> tuple[Group, ...]:
     members: dict[Fingerprint, list[Failure]] = defaultdict(list)
     for failure in within:
         members[failure.fingerprint].append(failure)
     # Newest first, so the oldest is what stays.
     first_before = {failure.fingerprint: failure.id for failure in before}
-    names = _names(project_id, members)
     loud_from = passed.end - passed.duration / 4
     found = [_group(key, listed, first_before.get(key), names, loud_from, buckets) for key, listed in members.items()]
     return tuple(sorted(found, key=lambda group: (-group.count, -group.newest.int)))
@@ -163,7 +162,7 @@ def _group(
     key: Fingerprint,
     listed: Sequence[Failure],
     first_before: UUID | None,
-    names: Mapping[int, str],
+    names: Names,
     loud_from: datetime,
     buckets: Sequence[datetime],
 ) -> Group:
@@ -175,8 +174,8 @@ def _group(
     return Group(
         error=ErrorCategory(key.error).name.lower(),
         template=key.template,
-        prompt_type=names.get(key.prompt_type, ""),
-        prompt_version=names.get(key.prompt_version, ""),
+        prompt_type=_name(names[0], key.prompt_type),
+        prompt_version=_name(names[1], key.prompt_version),
         state="new" if first_before is None else "ongoing" if last >= loud_from else "quiet",
         count=len(listed),
         users=len({failure.user_id for failure in listed} - {None}),
@@ -187,6 +186,5 @@ def _group(
     )
 
 
-def _names(project_id: int, keys: Mapping[Fingerprint, object]) -> dict[int, str]:
-    wanted = {number for key in keys for number in (key.prompt_type, key.prompt_version)}
-    return dict(Name.objects.filter(project_id=project_id, id__in=wanted - {0}).values_list("id", "name"))
+def _name(names: Mapping[Key, str], number: int) -> str:
+    return names.get(number, "") if number else ""

@@ -5,19 +5,19 @@ ids, which are ranges of time. Values are floats on the wire, and so their means
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+import msgspec
 
-from ingest.models import Dimension as Name
 from ingest.partitions import lower_bound
 from metrics.clauses import COLUMNS
-from metrics.selection import resolve
+from metrics.selection import Key, labels, resolve
 from metrics.slices import Slice
+from metrics.steps import Rows, Sql, Steps, beside
 from metrics.windows import Window
 
 LONGEST: Final = timedelta(days=30)
@@ -28,18 +28,19 @@ MOST_NAMES: Final = 20
 
 # Each score looks its call up by key: joined as sets, all calls of the window would be read for a few scores.
 _TOLD: Final = """
-(SELECT told.name, told.label, call.prompt_type_id, call.prompt_version_id, count(*), sum(told.value), {is_earlier},
-        (array_agg(told.call_id ORDER BY told.value, told.call_id DESC))[:{lowest}],
-        (array_agg(told.value ORDER BY told.value, told.call_id DESC))[:{lowest}]
-   FROM (SELECT call_id, name, value, label FROM score
-          WHERE project_id = %s AND call_id >= %s AND call_id < %s
-          ORDER BY call_id DESC
-          LIMIT %s) AS told
-  CROSS JOIN LATERAL (
-        SELECT prompt_type_id, prompt_version_id FROM request_log
-         WHERE project_id = %s AND id = told.call_id{filters}
-         LIMIT 1) AS call
-  GROUP BY 1, 2, 3, 4)
+SELECT NULL::text, json_build_array(
+         told.name, told.label, call.prompt_type_id, call.prompt_version_id, count(*), sum(told.value),
+         (array_agg(told.call_id ORDER BY told.value, told.call_id DESC))[:{lowest}],
+         (array_agg(told.value ORDER BY told.value, told.call_id DESC))[:{lowest}])::text
+  FROM (SELECT call_id, name, value, label FROM score
+         WHERE project_id = %s AND call_id >= %s AND call_id < %s
+         ORDER BY call_id DESC
+         LIMIT %s) AS told
+ CROSS JOIN LATERAL (
+       SELECT prompt_type_id, prompt_version_id FROM request_log
+        WHERE project_id = %s AND id = told.call_id{filters}
+        LIMIT 1) AS call
+ GROUP BY told.name, told.label, call.prompt_type_id, call.prompt_version_id
 """
 
 
@@ -94,62 +95,55 @@ class Scores:
     """There may be more scores than were read."""
 
 
-def scores(window: Window, earlier: Window | None, slice_: Slice) -> Scores:
-    """Return the scores of the calls of a window, and of one to compare with, from two queries."""
-    passed = _last(window)
-    filters = resolve(slice_)
+def scores(window: Window, earlier: Window | None, slice_: Slice) -> Steps[Scores]:
+    """Find the scores of the calls of a window, and of one to compare with."""
+    project_id, passed = slice_.project_id, _last(window)
+    filters, types, versions = yield from beside(
+        resolve(slice_), labels(project_id, "prompt_type"), labels(project_id, "prompt_version")
+    )
     if filters is None:
         return Scores({}, {}, {}, passed, is_cut=False)
-    parts = [_told(slice_.project_id, filters, passed, is_earlier=False)]
-    if earlier is not None:
-        parts.append(_told(slice_.project_id, filters, _last(earlier), is_earlier=True))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            " UNION ALL ".join(text for text, _ in parts), [value for _, values in parts for value in values]
-        )
-        rows = cursor.fetchall()
-    return _gathered(slice_.project_id, rows, passed)
+    windows = [passed] if earlier is None else [passed, _last(earlier)]
+    now, *before = yield [_told(project_id, filters, each) for each in windows]
+    return _gathered(now, before[0] if before else (), passed, types, versions)
 
 
 def _last(window: Window) -> Window:
     return Window(max(window.start, window.end - LONGEST), window.end)
 
 
-def _told(
-    project_id: int, filters: Mapping[str, int | str], window: Window, *, is_earlier: bool
-) -> tuple[str, list[Any]]:
-    """Return the statement over the newest scores of a window, and its values."""
+def _told(project_id: int, filters: Mapping[str, int | str], window: Window) -> Sql:
+    """Return the statement over the newest scores of a window."""
     conditions = "".join(f" AND {COLUMNS[dimension]} = %s" for dimension in filters)
-    text = _TOLD.format(filters=conditions, lowest=LOWEST, is_earlier="true" if is_earlier else "false")
     bounds = lower_bound(window.start), lower_bound(window.end)
-    return text, [project_id, *bounds, MOST, project_id, *filters.values()]
+    text = _TOLD.format(filters=conditions, lowest=LOWEST)
+    return Sql(text, (project_id, *bounds, MOST, project_id, *filters.values()))
 
 
-def _gathered(project_id: int, rows: Iterable[tuple[Any, ...]], window: Window) -> Scores:
+def _gathered(now: Rows, before: Rows, window: Window, types: Mapping[Key, str], words: Mapping[Key, str]) -> Scores:
     names: dict[str, Told] = {}
     earlier: dict[str, Told] = {}
-    versions: dict[tuple[str, int, int], Told] = {}
-    for name, label, prompt_type, prompt_version, count, total, is_earlier, calls, values in rows:
-        told = label, count, total, list(zip(values, calls, strict=True)) if label is None else []
-        (earlier if is_earlier else names).setdefault(name, Told()).add(*told)
-        if not is_earlier:
-            versions.setdefault((name, prompt_type, prompt_version), Told()).add(*told)
-    read = sum(told.count for told in names.values())
+    versions: dict[Versioned, Told] = {}
+    for _, row in now:
+        name, prompt_type, version, told = _row(row or "")
+        key = Versioned(name, types[prompt_type] if prompt_type else "", words[version] if version else "")
+        names.setdefault(name, Told()).add(*told)
+        versions.setdefault(key, Told()).add(*told)
+    for _, row in before:
+        name, _, _, told = _row(row or "")
+        earlier.setdefault(name, Told()).add(*told)
     largest = sorted(names, key=lambda name: (-names[name].count, name))[:MOST_NAMES]
-    words = _names(project_id, versions)
     return Scores(
         names={name: names[name] for name in largest},
         earlier=earlier,
-        versions={
-            Versioned(name, words.get(prompt_type, ""), words.get(version, "")): told
-            for (name, prompt_type, version), told in sorted(versions.items(), key=lambda one: -one[1].count)
-            if name in largest
-        },
+        versions={key: told for key, told in versions.items() if key.name in largest},
         window=window,
-        is_cut=read >= MOST,
+        is_cut=sum(told.count for told in names.values()) >= MOST,
     )
 
 
-def _names(project_id: int, keys: Iterable[tuple[str, int, int]]) -> dict[int, str]:
-    wanted = {number for _, *numbers in keys for number in numbers}
-    return dict(Name.objects.filter(project_id=project_id, id__in=wanted - {0}).values_list("id", "name"))
+def _row(row: str) -> tuple[str, int, int, tuple[str | None, int, float | None, list[tuple[float, UUID]]]]:
+    """Return name, prompt type, prompt version, and what `Told.add` takes."""
+    name, label, prompt_type, version, count, total, calls, values = msgspec.json.decode(row)
+    lowest = [(float(value), UUID(call)) for value, call in zip(values, calls, strict=True)] if label is None else []
+    return name, prompt_type, version, (label, count, None if total is None else float(total), lowest)

@@ -25,12 +25,12 @@ NOTABLE: Final = Decimal("0.01")
 
 
 def answer(look: Look) -> Answer:
-    now = look.once(error_numbers.now)
+    now = error_numbers.now(look)
     if not now["requests"].value:
         return Answer("No call was made in this range.", tone="unknown")
     if not now["errors"].value:
         return _nothing_failed(look)
-    counted = look.once(error_numbers.types)
+    counted = error_numbers.types(look)
     total = sum(count for _, count in counted)
     first, most = counted[0]
     leads = f"{spoken(first.key)} leads ({units.ratio(Decimal(most) / total)})"
@@ -46,7 +46,7 @@ def answer(look: Look) -> Answer:
 
 
 def _how_many(look: Look) -> str:
-    now = look.once(error_numbers.now)
+    now = error_numbers.now(look)
     rate, errors = now["error_rate"], now["errors"].value
     # With a filter on one type every call failed, and of few calls a share says little.
     if look.query.err != "" or rate.sample < units.ENOUGH_EVENTS:
@@ -55,7 +55,7 @@ def _how_many(look: Look) -> str:
 
 
 def _detail(look: Look) -> str:
-    now, before = look.once(error_numbers.now), look.once(error_numbers.before)
+    now, before = error_numbers.now(look), error_numbers.before(look)
     rate = now["error_rate"]
     text = f"{units.count(now['errors'].value)} of {units.count(rate.sample)} calls"
     earlier = before.get("error_rate")
@@ -66,16 +66,16 @@ def _detail(look: Look) -> str:
 
 
 def _tone(look: Look) -> Literal["plain", "warn", "bad"]:
-    rate = look.once(error_numbers.now)["error_rate"]
+    rate = error_numbers.now(look)["error_rate"]
     if rate.value is None or rate.sample < units.ENOUGH_EVENTS or look.query.err != "":
         return "plain"
     return "bad" if rate.value >= FAILING else "warn" if rate.value >= NOTABLE else "plain"
 
 
 def _nothing_failed(look: Look) -> Answer:
-    requests = look.once(error_numbers.now)["requests"].value
+    requests = error_numbers.now(look)["requests"].value
     detail = f"{units.count(requests)} {'call' if requests == 1 else 'calls'}, and none of them failed."
-    latest = look.once(error_numbers.groups).latest_before
+    latest = error_numbers.groups(look).latest_before
     if latest is None:
         return Answer(NO_FAILURE, f"{detail} Nor did any in the week before.", tone="good")
     call, error = latest
@@ -85,8 +85,8 @@ def _nothing_failed(look: Look) -> Answer:
 
 
 def tiles(look: Look) -> Sequence[Tile]:
-    now, before = look.once(error_numbers.now), look.once(error_numbers.before)
-    timeline = look.once(error_numbers.timeline)
+    now, before = error_numbers.now(look), error_numbers.before(look)
+    timeline = error_numbers.timeline(look)
     labels = (
         ("error_rate", "Error rate", "of calls in the end"),
         ("errors", "Failed calls", f"of {units.count(now['requests'].value)} calls"),
@@ -102,7 +102,7 @@ def tiles(look: Look) -> Sequence[Tile]:
 
 
 def _per_call(look: Look) -> str:
-    now = look.once(error_numbers.now)
+    now = error_numbers.now(look)
     attempts, requests = now["attempts"].value, now["requests"].value
     if not attempts or not requests:
         return ""
@@ -140,4 +140,5 @@ ERRORS: Final = Page(
         BreakerStrip(),
     ),
     tiles,
+    questions=error_numbers.questions,
 )

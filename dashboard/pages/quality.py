@@ -17,7 +17,7 @@ GOOD: Final = Decimal("0.95")
 
 
 def answer(look: Look) -> Answer:
-    now = look.once(quality_numbers.now)
+    now = quality_numbers.now(look)
     if not now["requests"].value:
         return Answer("No call was made in this range.", tone="unknown")
     cut, refused = now["truncation_rate"].value, now["refusal_rate"].value
@@ -37,7 +37,7 @@ def answer(look: Look) -> Answer:
 
 
 def _detail(look: Look) -> str:
-    now, before = look.once(quality_numbers.now), look.once(quality_numbers.before)
+    now, before = quality_numbers.now(look), quality_numbers.before(look)
     found = quality_numbers.interval(now["valid_rate"])
     assert found is not None
     text = f"The true share of valid answers lies between {width_in_words(found).replace(' to ', ' and ')}"
@@ -51,15 +51,15 @@ def _detail(look: Look) -> str:
 
 def _changed(look: Look) -> Literal["worse", "better", ""]:
     """Return whether the share of valid answers has changed by more than chance: the intervals do not touch."""
-    now = quality_numbers.interval(look.once(quality_numbers.now)["valid_rate"])
-    before = quality_numbers.interval(look.once(quality_numbers.before).get("valid_rate"))
+    now = quality_numbers.interval(quality_numbers.now(look)["valid_rate"])
+    before = quality_numbers.interval(quality_numbers.before(look).get("valid_rate"))
     if now is None or before is None or not now.is_apart_from(before):
         return ""
     return "worse" if now.high < before.low else "better"
 
 
 def _tone(look: Look) -> Literal["plain", "good", "warn", "bad"]:
-    valid = look.once(quality_numbers.now)["valid_rate"]
+    valid = quality_numbers.now(look)["valid_rate"]
     if _changed(look) == "worse":
         return "bad"
     if valid.value is None or valid.sample < units.ENOUGH_EVENTS:
@@ -68,8 +68,8 @@ def _tone(look: Look) -> Literal["plain", "good", "warn", "bad"]:
 
 
 def tiles(look: Look) -> Sequence[Tile]:
-    now, before = look.once(quality_numbers.now), look.once(quality_numbers.before)
-    timeline, told = look.once(quality_numbers.timeline), look.once(quality_numbers.told)
+    now, before = quality_numbers.now(look), quality_numbers.before(look)
+    timeline, told = quality_numbers.timeline(look), quality_numbers.told(look)
     labels = (
         ("valid_rate", "Valid answers", f"of {units.count(now['valid_rate'].sample)} checked"),
         ("repair_rate", "Repaired", "asked for again"),
@@ -118,4 +118,5 @@ QUALITY: Final = Page(
         WorstCalls(),
     ),
     tiles,
+    questions=quality_numbers.questions,
 )

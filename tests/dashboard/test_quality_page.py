@@ -11,7 +11,6 @@ from uuid import UUID
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
 from dashboard.quality_panels import verdict
 from ingest.models import Score
@@ -19,6 +18,7 @@ from metrics.pairs import Pair
 from metrics.readings import Reading
 from metrics.scores import scores
 from metrics.slices import Slice
+from metrics.steps import alone
 from metrics.windows import Window
 from projects.models import Project
 from tests import factories
@@ -273,22 +273,13 @@ def test_at_most_thirty_days_and_the_newest_scores_are_read(
 ) -> None:
     for n in range(4):
         score(project, answers[n], "grade", n, now)
-    found = scores(Window(now - timedelta(days=60), now), None, Slice(project.pk))
+    found = alone(scores(Window(now - timedelta(days=60), now), None, Slice(project.pk)))
     assert found.window == Window(now - timedelta(days=30), now)
     assert (found.is_cut, found.names["grade"].mean) == (False, 1.5)
     monkeypatch.setattr("metrics.scores.MOST", 2)
-    found = scores(Window(now - timedelta(days=1), now), None, Slice(project.pk))
+    found = alone(scores(Window(now - timedelta(days=1), now), None, Slice(project.pk)))
     # The two newest calls of the four.
     assert (found.is_cut, found.names["grade"].mean) == (True, 2.5)
-
-
-def test_the_page_asks_few_questions(
-    viewer: Client, answers: list[Event], django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    viewer.get("/quality/")
-    # Seven are the frame's: session, user, projects, environments, alerts, how far the numbers are complete.
-    with django_assert_max_num_queries(21):
-        viewer.get("/quality/")
 
 
 def pair(valid: int, of: int, version: str = "1") -> Pair:

@@ -5,9 +5,10 @@ from itertools import groupby
 
 import pytest
 
-from metrics.pairs import Pair, pairs
+from metrics.pairs import pairs
 from metrics.plan import WindowTooWideError
 from metrics.slices import NONE, Dimension, Slice
+from metrics.steps import alone
 from metrics.windows import Window
 from tests.factories import NOW
 from tests.metrics import oracle
@@ -47,7 +48,7 @@ def test_each_pair_counts_its_calls(
         for key, calls in groupby(picked, key=names)
         for own in [list(calls)]
     }
-    found = pairs(first, second, METRICS, window, slice_, now=NOW)
+    found = alone(pairs(first, second, METRICS, window, slice_, now=NOW))
     told = {
         (pair.first, pair.second): {name: (read.value, read.sample) for name, read in pair.readings.items()}
         for pair in found
@@ -58,12 +59,12 @@ def test_each_pair_counts_its_calls(
 
 
 def test_a_name_nobody_used_has_no_pairs(lived: World) -> None:
-    asked: list[Pair] = pairs(
-        "error", "feature", ["errors"], WINDOWS["everything"], Slice(lived.reading.pk, feature="nonsense"), now=NOW
-    )
-    assert asked == []
+    slice_ = Slice(lived.reading.pk, feature="nonsense")
+    assert alone(pairs("error", "feature", ["errors"], WINDOWS["everything"], slice_, now=NOW)) == []
 
 
 def test_filters_that_would_read_every_call_are_refused(lived: World) -> None:
     with pytest.raises(WindowTooWideError, match="fewer filters"):
-        pairs("error", "feature", ["errors"], WINDOWS["everything"], Slice(lived.reading.pk, key="spare"), now=NOW)
+        alone(
+            pairs("error", "feature", ["errors"], WINDOWS["everything"], Slice(lived.reading.pk, key="spare"), now=NOW)
+        )
