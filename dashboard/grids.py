@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.safestring import SafeString
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A column: its heading, and whether it names the row, says something, counts, or shows a share as a bar."""
+    """A column: its heading, and whether it names the row, says something, counts, or shows a bar or a sparkline."""
 
     label: str
-    kind: Literal["name", "text", "number", "bar"] = "number"
+    kind: Literal["name", "text", "number", "bar", "spark"] = "number"
     href: str = ""
     """Orders the rows by this column."""
     is_sorted: bool = False
@@ -26,6 +28,9 @@ class Cell:
     """For the title and for those who listen: what the tone means, or the number with every digit."""
     share: int = 0
     """Percent, for a bar."""
+    heat: int = 0
+    """From 1 to 5: how strong its ground is coloured; 0: not at all."""
+    spark: SafeString | None = None
 
 
 @dataclass(frozen=True, slots=True)

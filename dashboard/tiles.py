@@ -16,7 +16,7 @@ from dashboard.query import DashboardQuery
 from dashboard.sparkline import sparkline
 from metrics import queries, units
 from metrics.catalog import METRICS
-from metrics.readings import Reading, Value
+from metrics.readings import Reading, Series, Value
 from metrics.units import Unit
 from metrics.windows import Window
 
@@ -56,22 +56,28 @@ def tiles(look: Look) -> list[Tile]:
 
 
 def _metric_tile(look: Look, key: str, label: str, note: str = "") -> Tile:
-    metric, reading = METRICS[key], look.readings[key]
-    return with_change(
-        look,
-        Tile(
-            label,
-            units.number(reading.value, metric.unit),
-            exact=all_digits(key, reading),
-            spark=sparkline(finished(look, look.timeline[key].values), f"{label} over the range"),
-            note=note,
-        ),
-        reading,
-        look.earlier_readings.get(key),
-        metric.unit,
-        # More or fewer calls, or dollars, are neither good nor bad by themselves.
-        better=metric.better if key in ("success_rate", "latency_p95") else "",
+    # More or fewer calls, or dollars, are neither good nor bad by themselves.
+    is_judged = key in ("success_rate", "latency_p95")
+    return metric_tile(
+        look, label, look.readings[key], look.earlier_readings.get(key), look.timeline[key], note=note, judged=is_judged
     )
+
+
+def metric_tile(
+    look: Look,
+    label: str,
+    now: Reading,
+    before: Reading | None,
+    series: Series | None = None,
+    *,
+    note: str = "",
+    judged: bool = True,
+) -> Tile:
+    """One metric with its change against the comparison; a `judged` change for the better or the worse is coloured."""
+    metric = METRICS[now.metric]
+    spark = None if series is None else sparkline(finished(look, series.values), f"{label} over the range")
+    tile = Tile(label, units.number(now.value, metric.unit), exact=all_digits(now.metric, now), spark=spark, note=note)
+    return with_change(look, tile, now, before, metric.unit, better=metric.better if judged else "")
 
 
 def _tokens_tile(look: Look) -> Tile:

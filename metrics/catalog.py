@@ -373,6 +373,15 @@ _ENTRIES: Final = (
         alertable=True,
     ),
     Metric(
+        "output_length",
+        "Tokens per answer",
+        Unit.TOKENS,
+        "lower",
+        Ratio(("output_tokens",), of=("requests",), less=("errors", "cancelled")),
+        "Tokens the models wrote, those of calls that failed included, divided by the calls that were answered.",
+        alertable=True,
+    ),
+    Metric(
         "repair_rate",
         "Repair rate",
         Unit.RATIO,

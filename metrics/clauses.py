@@ -12,7 +12,7 @@ from metrics.plan import CALLS, Piece
 from metrics.selection import Question
 from metrics.steps import Sql
 
-_COLUMNS: Final = {
+COLUMNS: Final = {
     **CUBE_DIMENSIONS,
     **{facet.dimension: facet.of_call for facet in FACETS if facet.dimension},
     "user_id": "user_id",
@@ -101,7 +101,7 @@ def column(question: Question, piece: Piece) -> str:
         return "0"
     if piece.table.name.startswith("facet_"):
         return "environment_id" if question.by == "environment" else "key"
-    return _COLUMNS[question.by]
+    return COLUMNS[question.by]
 
 
 def where(question: Question, piece: Piece, also: Sql) -> Sql:
@@ -143,7 +143,7 @@ def _of_facet(question: Question) -> list[Sql]:
 
 
 def _of_columns(question: Question) -> list[Sql]:
-    conditions = [Sql(f"{_COLUMNS[dimension]} = %s", (key,)) for dimension, key in question.filters.items()]
+    conditions = [Sql(f"{COLUMNS[dimension]} = %s", (key,)) for dimension, key in question.filters.items()]
     if question.by in _ONLY_WITH:
         conditions.append(Sql(_ONLY_WITH[question.by]))
     return conditions

@@ -39,11 +39,13 @@ class Question:
     by: Dimension | None = None
     months_until: datetime = FOREVER
     """The first day that may be missing in its month; months from there on are read by the day."""
+    beside: Dimension | None = None
+    """A second property the rows are told apart by; see `metrics.pairs`."""
 
     @property
     def dimensions(self) -> frozenset[str]:
         """Return every dimension the rows must be told apart by."""
-        return frozenset(self.filters) | (frozenset({self.by}) if self.by else frozenset())
+        return frozenset(self.filters) | frozenset(each for each in (self.by, self.beside) if each)
 
 
 def resolve(slice_: Slice) -> Steps[dict[str, int | str] | None]:

@@ -59,3 +59,14 @@ def test_reasons_and_a_budget_are_within_the_limit(viewer: Client, project: Proj
     found = [asked(viewer, address)[0] for address in ("/", "/?env=production")]
     assert found == [12, 12]
     assert max(found) <= MOST
+
+
+@pytest.mark.parametrize("page", ["errors", "quality"])
+@pytest.mark.parametrize("options", ["", "?from=now-1h", "?from=now-30d", "?feature=inbox&env=production"])
+def test_errors_and_quality_are_within_the_limit(
+    viewer: Client, project: Project, now: datetime, page: str, options: str
+) -> None:
+    bad = [factories.failed(at=now - timedelta(seconds=n + 1)) for n in range(9)]
+    factories.stored(project, *bad, factories.event(now - timedelta(minutes=1)), now=now)
+    count(now)
+    assert asked(viewer, f"/{page}/{options}")[0] <= MOST
