@@ -18,7 +18,7 @@ from django.db import connection, transaction
 
 from ingest.partitions import kept_from, lower_bound, storable
 from ingest.vocabulary import Grain
-from metrics import marks, rollup_sql
+from metrics import limit_sql, marks, rollup_sql
 from metrics.marks import Dirty, Run
 from metrics.plan import open_day, open_month
 from metrics.windows import FOREVER, SPANS, Window, ceil, floor
@@ -130,6 +130,9 @@ def _recompute_minutes(dirty: Sequence[Dirty], now: datetime) -> None:
     # Older minutes would be dropped again within the hour; the hours know them.
     for run in marks.runs([each for each in dirty if each.bucket >= kept], Grain.MINUTE, longest=60):
         _replace(run, ("facet_minute",), rollup_sql.facet_minute())
+    kept = kept_from("limit_minute", now)
+    for run in marks.runs([each for each in dirty if each.bucket >= kept], Grain.MINUTE, longest=60):
+        _replace(run, ("limit_minute",), limit_sql.limit_minute())
 
 
 def _recompute_hours(dirty: Sequence[Dirty], _: datetime) -> None:

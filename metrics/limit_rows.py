@@ -1,0 +1,176 @@
+# ruff: noqa: S608 — names of columns come from declarations in this package, values are parameters
+"""The SQL that reads `limit_minute`. Every read is bounded by a window, and costs the same whatever the traffic."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any, Final, NamedTuple
+
+from django.db import connection
+
+from metrics.limit_sql import LIMITERS, REFUSALS, WHOLE
+from metrics.windows import Window
+
+REFUSED: Final = (*REFUSALS, "own_refusals")
+"""Kinds of refusal: three of the provider, and our own limiter's."""
+_USED: Final = {"requests": "attempts", "input": "input_tokens", "output": "output_tokens"}
+
+
+class Pool(NamedTuple):
+    """Calls that draw on the same limits."""
+
+    group: str
+    models: tuple[int, ...]
+    is_fast: bool
+
+
+class Share(NamedTuple):
+    """The part of a limit used in a minute, or the largest of several minutes; None is unknown."""
+
+    told: Fraction | None = None
+    """By the headers of the answers."""
+    counted: Fraction | None = None
+    """By the calls recorded here."""
+
+    @property
+    def larger(self) -> Fraction | None:
+        return max((one for one in self if one is not None), default=None)
+
+
+class Headers(NamedTuple):
+    """What the newest answer said of one limit."""
+
+    at: datetime
+    limit: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What was turned away, and what waited."""
+
+    counts: Mapping[str, int]
+    """By kind (`REFUSED`). Of the provider: attempts, those that were tried again included. Our own: calls."""
+    waits: int = 0
+    """Calls that waited in the client for their turn."""
+    wait_ms: int = 0
+    longest_wait_ms: int = 0
+
+    @property
+    def by_provider(self) -> int:
+        return sum(self.counts[kind] for kind in REFUSALS)
+
+    def __add__(self, other: "Refusals") -> "Refusals":
+        return Refusals(
+            {kind: self.counts[kind] + other.counts[kind] for kind in REFUSED},
+            self.waits + other.waits,
+            self.wait_ms + other.wait_ms,
+            max(self.longest_wait_ms, other.longest_wait_ms),
+        )
+
+
+NOTHING: Final = Refusals(dict.fromkeys(REFUSED, 0))
+
+
+class Bin(NamedTuple):
+    """What one pool did in one bucket: the fullest minute of it by limiter, and the refusals."""
+
+    shares: Mapping[str, Share]
+    refusals: Refusals
+
+
+class Rows:
+    """The minutes of one project's pools, of one environment or all. Pools are told apart by their place."""
+
+    def __init__(self, project_id: int, pools: Sequence[Pool], environment_id: int | None) -> None:
+        self._project = project_id
+        self._count = len(pools)
+        each = [(place, model, pool.is_fast) for place, pool in enumerate(pools) for model in pool.models]
+        self._pools: dict[str, Any] = {
+            "places": [place for place, _, _ in each],
+            "models": [model for _, model, _ in each],
+            "fasts": [is_fast for _, _, is_fast in each],
+            "project": project_id,
+            "environment": environment_id,
+        }
+        self._environment = "" if environment_id is None else "AND environment_id = %(environment)s"
+
+    def newest(self, window: Window) -> dict[tuple[int, str], Headers]:
+        """Return the newest headers in the window, by pool and limiter: one look into the index for each model."""
+        columns = [f"{limiter}_{what}" for limiter in LIMITERS for what in ("at", "limit", "remaining")]
+        sql = f"""
+            SELECT place, newest.*
+              FROM {_POOLS}
+             CROSS JOIN LATERAL (
+                   SELECT {", ".join(columns)}
+                     FROM limit_minute
+                    WHERE project_id = %(project)s AND model_id = pool.model_id AND is_fast = pool.is_fast
+                      AND bucket >= %(start)s AND bucket < %(stop)s {self._environment}
+                      AND num_nonnulls(requests_limit, input_limit, output_limit) > 0
+                    ORDER BY bucket DESC
+                    LIMIT 1) AS newest"""
+        found: dict[tuple[int, str], Headers] = {}
+        for place, *values in self._ask(sql, window):
+            for number, limiter in enumerate(LIMITERS):
+                at, limit, remaining = values[3 * number : 3 * number + 3]
+                if at is not None and ((place, limiter) not in found or at > found[place, limiter].at):
+                    found[place, limiter] = Headers(at, limit, remaining)
+        return found
+
+    def bins(
+        self, window: Window, step: timedelta, known: Mapping[tuple[int, str], int]
+    ) -> dict[tuple[int, datetime], Bin]:
+        """Return what there was, by pool and start of the bucket.
+
+        Use is counted against the limit of its own minute, or the `known` one where no answer of it told any.
+        """
+        told = ", ".join(
+            f"max({limiter}_peak) AS {limiter}_peak, max({limiter}_limit) AS {limiter}_limit" for limiter in LIMITERS
+        )
+        used = ", ".join(f"sum({column}) AS {column}" for column in _USED.values())
+        refused = ", ".join(f"sum({kind}) AS {kind}" for kind in (*REFUSED, "waits", "wait_ms"))
+        shares = ", ".join(f"max({limiter}_peak), max({_counted(limiter)})" for limiter in LIMITERS)
+        sums = ", ".join(f"sum({kind})" for kind in (*REFUSED, "waits", "wait_ms"))
+        sql = f"""
+            WITH minute AS (
+              SELECT place, bucket, {told}, {used}, {refused}, max(longest_wait_ms) AS longest_wait_ms
+                FROM {_POOLS} JOIN limit_minute USING (model_id, is_fast)
+               WHERE project_id = %(project)s AND bucket >= %(start)s AND bucket < %(stop)s {self._environment}
+               GROUP BY place, bucket)
+            SELECT place, date_bin(%(step)s, bucket, 'epoch'), {shares}, {sums}, max(longest_wait_ms)
+              FROM minute
+              JOIN unnest(%(requests)s::bigint[], %(input)s::bigint[], %(output)s::bigint[]) WITH ORDINALITY
+                   AS known (requests_known, input_known, output_known, number) ON number = place + 1
+             GROUP BY 1, 2"""
+        limits = {limiter: [known.get((place, limiter)) for place in range(self._count)] for limiter in LIMITERS}
+        return {(row[0], row[1]): _bin(row[2:]) for row in self._ask(sql, window, step=step, **limits)}
+
+    def _ask(self, sql: str, window: Window, **values: Any) -> list[tuple[Any, ...]]:
+        if self._count == 0 or window.is_empty:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(sql, {**self._pools, "start": window.start, "stop": window.end, **values})
+            return list(cursor.fetchall())
+
+
+def _counted(limiter: str) -> str:
+    """What was used in a minute, in millionths of the limit. Only made-up calls use a million times as much."""
+    limit = f"nullif(coalesce({limiter}_limit, {limiter}_known), 0)"
+    return f"least(div({_USED[limiter]}::numeric * {WHOLE}, {limit}), {WHOLE**2})::bigint"
+
+
+_POOLS: Final = "unnest(%(places)s::int[], %(models)s::int[], %(fasts)s::boolean[]) AS pool (place, model_id, is_fast)"
+
+
+def _bin(values: Sequence[int | None]) -> Bin:
+    shares = {
+        limiter: Share(_share(values[2 * number]), _share(values[2 * number + 1]))
+        for number, limiter in enumerate(LIMITERS)
+    }
+    *counts, waits, wait_ms, longest = [int(value or 0) for value in values[2 * len(LIMITERS) :]]
+    return Bin(shares, Refusals(dict(zip(REFUSED, counts, strict=True)), waits, wait_ms, longest))
+
+
+def _share(millionths: int | None) -> Fraction | None:
+    return None if millionths is None else Fraction(millionths, WHOLE)

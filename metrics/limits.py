@@ -1,0 +1,240 @@
+"""Limits: how far the provider's limits are used, per group of models, from what answers said and what was counted.
+
+Two measures stand side by side, because each misses what the other sees: what remained by the headers of the answers
+(it knows the calls of everybody in the organisation, but only while there are answers), and what the calls recorded
+here used in a minute, divided by the limit. The larger one counts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from itertools import starmap
+from typing import Final, Literal, NamedTuple
+
+from ingest.dimensions import find, names
+from ingest.model_groups import group_of
+from ingest.models import ProviderLimit
+from ingest.partitions import kept_from
+from ingest.vocabulary import DimensionKind
+from metrics import exhaustion
+from metrics.limit_rows import NOTHING, REFUSED, Bin, Headers, Pool, Refusals, Rows, Share
+from metrics.limit_sql import LIMITERS
+from metrics.watermark import complete_to
+from metrics.windows import Window, ceil
+
+MINUTE: Final = timedelta(minutes=1)
+NOW: Final = 5
+"""Minutes that "now" looks back: a lone minute jumps about, and the newest is still filling."""
+TREND: Final = 30
+"""Finished minutes that the time to exhaustion rests on."""
+PEAK: Final = 60
+"""Minutes that the peak looks back."""
+
+
+class Told(NamedTuple):
+    """A limit per minute, who said so, and when."""
+
+    limit: int
+    at: datetime
+    by: Literal["headers", "api"]
+    remaining: int | None = None
+    """Only headers say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of one group of models, and its use up to `Headroom.at`."""
+
+    group: str
+    limiter: str
+    told: Told
+    """The newest word on it."""
+    other: Told | None
+    """The other source's, where there is one."""
+    minutes: tuple[Share, ...]
+    """The last `PEAK` minutes, the newest one last."""
+    series: tuple[Share, ...]
+    """The range, a bucket each: the fullest minute of it."""
+    is_open: bool
+    """The newest minute is still filling."""
+
+    @property
+    def now(self) -> Share:
+        return _largest(self.minutes[-NOW:])
+
+    @property
+    def peak(self) -> Share:
+        return _largest(self.minutes)
+
+    @property
+    def disagreement(self) -> Told | None:
+        """Return what the other source says when it is another number."""
+        return self.other if self.other is not None and self.other.limit != self.told.limit else None
+
+    def minutes_left(self, factor: Fraction = Fraction(1)) -> float | None:
+        """Return the minutes until it is full when all traffic is `factor` times what it was; None: not in sight."""
+        finished = (self.minutes[:-1] if self.is_open else self.minutes)[-TREND:]
+        points = [
+            (float(place), float(share.larger * factor))
+            for place, share in enumerate(finished)
+            if share.larger is not None
+        ]
+        return exhaustion.minutes_left(points, at=float(len(finished)))
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """All limits that are known, and what was turned away."""
+
+    at: datetime
+    """Now, or the end of a range that is over."""
+    complete_to: datetime
+    limits: tuple[Limit, ...]
+    refusals: Mapping[str, Refusals]
+    """In the range, by group; groups without any call in it are not here."""
+    just_now: Refusals
+    """In the last `NOW` minutes, of all groups."""
+    starts: tuple[datetime, ...]
+    step: timedelta
+    """Of the buckets of the range."""
+    refused: Mapping[str, tuple[int | None, ...]]
+    """By kind, a bucket of the range each; None where nothing is kept by the minute, or has not happened yet."""
+    kept_from: datetime
+
+    @property
+    def in_range(self) -> Refusals:
+        return _sum(self.refusals.values())
+
+
+def headroom(
+    project_id: int, window: Window, bucket: timedelta, *, environment: str = "", model: str = "", now: datetime
+) -> Headroom:
+    """Return the limits as they stand at the end of the window, or now when it is still running.
+
+    `model` keeps the group that this model belongs to. A limit is listed when a call drew on its group in the range or
+    in the last hour, and somebody has said what it is.
+    """
+    at, kept = min(now, window.end), kept_from("limit_minute", now)
+    complete = complete_to(project_id, now=now)
+    environment_id = find(project_id, DimensionKind.ENVIRONMENT, environment) if environment != "" else None
+    pools = [] if environment != "" and environment_id is None else _pools(project_id, model)
+    rows = Rows(project_id, pools, environment_id)
+    told = _told(pools, rows.newest(Window(min(kept, at), at)))
+    limits = {key: newest.limit for key, (newest, _) in told.items()}
+    hour = Window(ceil(at, MINUTE) - PEAK * MINUTE, ceil(at, MINUTE))
+    range_ = Window(min(max(window.start, kept), at), at)
+    of_hour, of_range = rows.bins(hour, MINUTE, limits), rows.bins(range_, bucket, limits)
+    known = Window(kept, min(at, max(complete, kept)))
+    starts = tuple(window.buckets(bucket))
+    seen = {place for place, _ in (*of_hour, *of_range)}
+    return Headroom(
+        at,
+        complete,
+        tuple(
+            Limit(
+                pools[place].group,
+                limiter,
+                newest,
+                other,
+                minutes=_shares(of_hour, (place, limiter), hour.buckets(MINUTE), MINUTE, known),
+                series=_shares(of_range, (place, limiter), starts, bucket, known),
+                is_open=hour.end > at,
+            )
+            for (place, limiter), (newest, other) in told.items()
+            if place in seen
+        ),
+        _by_group(pools, of_range),
+        _sum(one.refusals for (_, start), one in of_hour.items() if start >= hour.end - NOW * MINUTE),
+        starts,
+        bucket,
+        _refused(of_range, starts, bucket, Window(kept, max(at, kept))),
+        kept,
+    )
+
+
+def _pools(project_id: int, model: str) -> list[Pool]:
+    """Return all pools the project's models can draw on, two for each group: fast calls have one of their own."""
+    models: dict[str, list[int]] = defaultdict(list)
+    for key, name in names(project_id, DimensionKind.MODEL).items():
+        models[name if name.startswith("(") else group_of(name)].append(key)
+    wanted = [group_of(model)] if model != "" else sorted(models)
+    return [
+        Pool(f"{group} fast" if is_fast else group, tuple(sorted(models[group])), is_fast)
+        for group in wanted
+        if group in models
+        for is_fast in (False, True)
+    ]
+
+
+def _told(
+    pools: Sequence[Pool], headers: Mapping[tuple[int, str], Headers]
+) -> dict[tuple[int, str], tuple[Told, Told | None]]:
+    """Return the newest word on each limit and the other one, in the order of the pools."""
+    by_api = {(limit.group, limit.limiter): limit for limit in ProviderLimit.objects.all()}
+    found = {}
+    for place, pool in enumerate(pools):
+        for limiter in LIMITERS:
+            said: list[Told] = []
+            if (told := headers.get((place, limiter))) is not None:
+                said.append(Told(told.limit, told.at, "headers", told.remaining))
+            if (api := by_api.get((pool.group, limiter))) is not None:
+                said.append(Told(api.value, api.read_at, "api"))
+            said.sort(key=lambda one: one.at, reverse=True)
+            if said:
+                found[place, limiter] = said[0], said[1] if len(said) > 1 else None
+    return found
+
+
+def _shares(
+    bins: Mapping[tuple[int, datetime], Bin],
+    key: tuple[int, str],
+    starts: Iterable[datetime],
+    step: timedelta,
+    known: Window,
+) -> tuple[Share, ...]:
+    """Return one share per bucket. Where no call was, nothing was used; where calls may be missing, it is unknown."""
+    place, limiter = key
+
+    def share(start: datetime) -> Share:
+        found = bins.get((place, start))
+        if found is not None:
+            return found.shares[limiter]
+        return Share(counted=Fraction(0)) if known.start < start + step and start < known.end else Share()
+
+    return tuple(map(share, starts))
+
+
+def _refused(
+    bins: Mapping[tuple[int, datetime], Bin], starts: Sequence[datetime], step: timedelta, known: Window
+) -> dict[str, tuple[int | None, ...]]:
+    sums: dict[datetime, Refusals] = defaultdict(lambda: NOTHING)
+    for (_, start), one in bins.items():
+        sums[start] += one.refusals
+    return {
+        kind: tuple(
+            sums[start].counts[kind] if known.start < start + step and start < known.end else None for start in starts
+        )
+        for kind in REFUSED
+    }
+
+
+def _by_group(pools: Sequence[Pool], bins: Mapping[tuple[int, datetime], Bin]) -> dict[str, Refusals]:
+    found: dict[str, Refusals] = {}
+    for (place, _), one in sorted(bins.items(), key=lambda item: item[0]):
+        group = pools[place].group
+        found[group] = found.get(group, NOTHING) + one.refusals
+    return found
+
+
+def _sum(refusals: Iterable[Refusals]) -> Refusals:
+    return sum(refusals, start=NOTHING)
+
+
+def _largest(shares: Iterable[Share]) -> Share:
+    return Share(*starmap(_known_most, zip(*shares, strict=True)))
+
+
+def _known_most(*values: Fraction | None) -> Fraction | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,44 @@
+"""What the provider's limits were and how far they were used, by the minute and model: small, and kept for days."""
+
+from django.db import migrations
+
+LIMIT_MINUTE = """
+CREATE TABLE limit_minute (
+  bucket timestamptz NOT NULL,
+  requests_at timestamptz,
+  input_at timestamptz,
+  output_at timestamptz,
+  input_tokens bigint NOT NULL,
+  output_tokens bigint NOT NULL,
+  wait_ms bigint NOT NULL,
+  project_id int NOT NULL,
+  model_id int NOT NULL,
+  environment_id int NOT NULL,
+  attempts int NOT NULL,
+  requests_limit int,
+  requests_remaining int,
+  requests_peak int,
+  input_limit int,
+  input_remaining int,
+  input_peak int,
+  output_limit int,
+  output_remaining int,
+  output_peak int,
+  rate_limits int NOT NULL,
+  ramp_limits int NOT NULL,
+  spend_limits int NOT NULL,
+  own_refusals int NOT NULL,
+  waits int NOT NULL,
+  longest_wait_ms int NOT NULL,
+  is_fast boolean NOT NULL,
+  PRIMARY KEY (project_id, model_id, bucket, environment_id, is_fast)
+);
+-- recompute and retention: "all rows of this bucket"
+CREATE INDEX limit_minute_bucket ON limit_minute (bucket, project_id);
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("metrics", "0003_months")]
+
+    operations = [migrations.RunSQL(LIMIT_MINUTE, "DROP TABLE limit_minute")]
