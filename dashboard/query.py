@@ -35,7 +35,7 @@ COMPARISONS: Final = {
 }
 STATUSES: Final = ("ok", "degraded", "error", "rejected", "cancelled", "failed")
 ERRORS: Final = frozenset(category.name.lower() for category in ErrorCategory if category is not ErrorCategory.NONE)
-FILTERS: Final = ("feature", "model", "prompt_type", "user", "session", "status", "err")
+FILTERS: Final = ("feature", "model", "prompt_type", "version", "key", "release", "user", "session", "status", "err")
 # What only single calls have: measured numbers are not kept by these.
 ONLY_LOGS: Final = ("session", "status")
 # What a page may be cut by.
@@ -51,7 +51,14 @@ GROUPS: Final = {
 }
 # Choices of single pages: they do not go along to the next.
 OPTIONS: Final = ("g", "metric", "x")
-LABELS: Final = {"g": "grouping", "x": "factor", "prompt_type": "prompt type", "err": "error"}
+LABELS: Final = {
+    "g": "grouping",
+    "x": "factor",
+    "prompt_type": "prompt type",
+    "version": "prompt version",
+    "key": "API key",
+    "err": "error",
+}
 SPANS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
 
 
@@ -79,6 +86,9 @@ class DashboardQuery:
     feature: str = ""
     model: str = ""
     prompt_type: str = ""
+    version: str = ""
+    key: str = ""
+    release: str = ""
     user: str = ""
     session: str = ""
     status: str = ""
@@ -126,8 +136,11 @@ class DashboardQuery:
             environment=self.environment,
             feature=self.feature,
             prompt_type=self.prompt_type,
+            prompt_version=self.version,
             model=self.model,
             error=self.err,
+            key=self.key,
+            release=self.release,
             user_id=self.user,
         )
 

@@ -84,6 +84,23 @@ def test_unknown_words_are_left_out_with_a_notice_each() -> None:
     assert query.notices[0] == "There is no project “nope”; it was left out."
 
 
+def test_prompt_version_api_key_and_release_are_filters_like_the_others() -> None:
+    query = asked("version=7&key=main&release=1.4.2&prompt_type=triage")
+    assert query.slice.filters == {
+        "prompt_type": "triage",
+        "prompt_version": "7",
+        "key": "main",
+        "release": "1.4.2",
+    }
+    assert [(chip.label, chip.value) for chip in query.chips] == [
+        ("prompt type", "triage"),
+        ("prompt version", "7"),
+        ("API key", "main"),
+        ("release", "1.4.2"),
+    ]
+    assert query.chips[2].without == "?project=helpdesk&prompt_type=triage&version=7&release=1.4.2"
+
+
 def test_filters_become_a_slice_and_chips_that_take_them_away() -> None:
     query = asked("feature=inbox&user=anna&err=rate_limit&env=production")
     assert query.slice.filters == {

@@ -39,6 +39,6 @@ CREATE INDEX limit_minute_bucket ON limit_minute (bucket, project_id);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("metrics", "0003_months")]
+    dependencies = [("metrics", "0004_attempts_answers_and_waste")]
 
     operations = [migrations.RunSQL(LIMIT_MINUTE, "DROP TABLE limit_minute")]
