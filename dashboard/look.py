@@ -12,6 +12,8 @@ from django.conf import settings
 
 from dashboard.query import DAY, HOUR, DashboardQuery
 from metrics import queries
+from metrics.capacity import Capacity, capacity
+from metrics.limits import Headroom, headroom
 from metrics.readings import Breakdown, Reading, Series
 from metrics.slices import Dimension
 from metrics.windows import Window, floor
@@ -119,3 +121,27 @@ class Look:
             return {}
         found = queries.breakdown("feature", ("spend",), self.earlier, self.query.slice, top=100, now=self.now)
         return {part.key: part.readings["spend"] for part in found.parts}
+
+    @cached_property
+    def complete_to(self) -> datetime:
+        """Every call received before this time is in what the newest minutes say."""
+        return queries.complete_to(self.query.slice.project_id, now=self.now)
+
+    @cached_property
+    def headroom(self) -> Headroom:
+        """The provider's limits; of all filters only the environment and the model say anything about them."""
+        query = self.query
+        return headroom(
+            query.slice.project_id,
+            self.window,
+            query.bucket,
+            environment=query.environment,
+            model=query.model,
+            complete=self.complete_to,
+            now=self.now,
+        )
+
+    @cached_property
+    def capacity(self) -> Capacity:
+        """How the application's own processes stand now."""
+        return capacity(self.query.slice.project_id, now=self.now)

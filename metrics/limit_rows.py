@@ -9,11 +9,14 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
+from ingest.vocabulary import ErrorCategory
+from metrics.facets import FACETS
 from metrics.limit_sql import LIMITERS, REFUSALS, WHOLE
 from metrics.windows import Window
 
 REFUSED: Final = (*REFUSALS, "own_refusals")
 """Kinds of refusal: three of the provider, and our own limiter's."""
+_BY_ERROR: Final = next(facet.number for facet in FACETS if facet.dimension == "error")
 _USED: Final = {"requests": "attempts", "input": "input_tokens", "output": "output_tokens"}
 
 
@@ -80,6 +83,10 @@ class Bin(NamedTuple):
     refusals: Refusals
 
 
+Bins = dict[tuple[int, datetime], Bin]
+"""By pool and start of the bucket."""
+
+
 class Rows:
     """The minutes of one project's pools, of one environment or all. Pools are told apart by their place."""
 
@@ -119,9 +126,9 @@ class Rows:
         return found
 
     def bins(
-        self, window: Window, step: timedelta, known: Mapping[tuple[int, str], int]
-    ) -> dict[tuple[int, datetime], Bin]:
-        """Return what there was, by pool and start of the bucket.
+        self, minutes: Window, range_: Window, step: timedelta, known: Mapping[tuple[int, str], int]
+    ) -> tuple[Bins, Bins]:
+        """Return what there was in each of some minutes, and in each bucket of a range, from one look.
 
         Use is counted against the limit of its own minute, or the `known` one where no answer of it told any.
         """
@@ -129,22 +136,49 @@ class Rows:
             f"max({limiter}_peak) AS {limiter}_peak, max({limiter}_limit) AS {limiter}_limit" for limiter in LIMITERS
         )
         used = ", ".join(f"sum({column}) AS {column}" for column in _USED.values())
-        refused = ", ".join(f"sum({kind}) AS {kind}" for kind in (*REFUSED, "waits", "wait_ms"))
-        shares = ", ".join(f"max({limiter}_peak), max({_counted(limiter)})" for limiter in LIMITERS)
-        sums = ", ".join(f"sum({kind})" for kind in (*REFUSED, "waits", "wait_ms"))
+        summed = (*REFUSED, "waits", "wait_ms")
+        sums = ", ".join(f"sum({name}) AS {name}" for name in summed)
+        shares = ", ".join(f"{limiter}_peak, {_counted(limiter)} AS {limiter}_counted" for limiter in LIMITERS)
+        largest = ", ".join(f"max({limiter}_peak), max({limiter}_counted)" for limiter in LIMITERS)
         sql = f"""
-            WITH minute AS (
-              SELECT place, bucket, {told}, {used}, {refused}, max(longest_wait_ms) AS longest_wait_ms
-                FROM {_POOLS} JOIN limit_minute USING (model_id, is_fast)
-               WHERE project_id = %(project)s AND bucket >= %(start)s AND bucket < %(stop)s {self._environment}
-               GROUP BY place, bucket)
-            SELECT place, date_bin(%(step)s, bucket, 'epoch'), {shares}, {sums}, max(longest_wait_ms)
-              FROM minute
-              JOIN unnest(%(requests)s::bigint[], %(input)s::bigint[], %(output)s::bigint[]) WITH ORDINALITY
-                   AS known (requests_known, input_known, output_known, number) ON number = place + 1
-             GROUP BY 1, 2"""
+            WITH minute AS MATERIALIZED (
+              SELECT place, bucket, {shares}, {", ".join(summed)}, longest_wait_ms
+                FROM (SELECT place, bucket, {told}, {used}, {sums}, max(longest_wait_ms) AS longest_wait_ms
+                        FROM {_POOLS} JOIN limit_minute USING (model_id, is_fast)
+                       WHERE project_id = %(project)s AND bucket >= %(start)s AND bucket < %(stop)s {self._environment}
+                       GROUP BY place, bucket) AS used
+                JOIN unnest(%(requests)s::bigint[], %(input)s::bigint[], %(output)s::bigint[]) WITH ORDINALITY
+                     AS known (requests_known, input_known, output_known, number) ON number = place + 1)
+            SELECT true, place, bucket, {", ".join(f"{limiter}_peak, {limiter}_counted" for limiter in LIMITERS)},
+                   {", ".join(summed)}, longest_wait_ms
+              FROM minute WHERE bucket >= %(minutes)s
+             UNION ALL
+            SELECT false, place, date_bin(%(step)s, bucket, 'epoch'), {largest},
+                   {", ".join(f"sum({name})" for name in summed)}, max(longest_wait_ms)
+              FROM minute WHERE bucket >= %(range)s
+             GROUP BY 2, 3"""
         limits = {limiter: [known.get((place, limiter)) for place in range(self._count)] for limiter in LIMITERS}
-        return {(row[0], row[1]): _bin(row[2:]) for row in self._ask(sql, window, step=step, **limits)}
+        both = Window(min(minutes.start, range_.start), minutes.end)
+        found: tuple[Bins, Bins] = {}, {}
+        asked = {"minutes": minutes.start, "range": range_.start, "step": step}
+        for is_minute, place, start, *values in self._ask(sql, both, **asked, **limits):
+            found[0 if is_minute else 1][place, start] = _bin(values)
+        return found
+
+    def spend_limit_at(self, since: datetime) -> datetime | None:
+        """Return when a call last ended at the provider's spend limit: the minute, or the hour where that is older."""
+        sql = f"""
+            SELECT greatest(
+                   (SELECT max(bucket) FROM limit_minute
+                     WHERE project_id = %(project)s AND bucket >= %(since)s AND spend_limits > 0 {self._environment}),
+                   (SELECT max(bucket) FROM facet_hour
+                     WHERE project_id = %(project)s AND bucket >= %(since)s AND facet = {_BY_ERROR:d}
+                       AND key = {ErrorCategory.SPEND_LIMIT:d}
+                       AND environment_id = coalesce(%(environment)s::int, 0)))"""
+        with connection.cursor() as cursor:
+            cursor.execute(sql, self._pools | {"since": since})
+            at: datetime | None = cursor.fetchone()[0]
+            return at
 
     def _ask(self, sql: str, window: Window, **values: Any) -> list[tuple[Any, ...]]:
         if self._count == 0 or window.is_empty:

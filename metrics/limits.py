@@ -8,7 +8,7 @@ here used in a minute, divided by the limit. The larger one counts.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import starmap
 from typing import Final, Literal, NamedTuple
@@ -102,6 +102,8 @@ class Headroom:
     refused: Mapping[str, tuple[int | None, ...]]
     """By kind, a bucket of the range each; None where nothing is kept by the minute, or has not happened yet."""
     kept_from: datetime
+    spend_limit_at: datetime | None
+    """When a call last ended at the provider's spend limit this month; None: none did."""
 
     @property
     def in_range(self) -> Refusals:
@@ -109,15 +111,23 @@ class Headroom:
 
 
 def headroom(
-    project_id: int, window: Window, bucket: timedelta, *, environment: str = "", model: str = "", now: datetime
+    project_id: int,
+    window: Window,
+    bucket: timedelta,
+    *,
+    environment: str = "",
+    model: str = "",
+    complete: datetime | None = None,
+    now: datetime,
 ) -> Headroom:
     """Return the limits as they stand at the end of the window, or now when it is still running.
 
-    `model` keeps the group that this model belongs to. A limit is listed when a call drew on its group in the range or
-    in the last hour, and somebody has said what it is.
+    `model` keeps the group that this model belongs to; `complete` is the watermark of the minutes where the caller
+    knows it already. A limit is listed when a call drew on its group in the range or in the last hour, and somebody
+    has said what it is.
     """
     at, kept = min(now, window.end), kept_from("limit_minute", now)
-    complete = complete_to(project_id, now=now)
+    complete = complete or complete_to(project_id, now=now)
     environment_id = find(project_id, DimensionKind.ENVIRONMENT, environment) if environment != "" else None
     pools = [] if environment != "" and environment_id is None else _pools(project_id, model)
     rows = Rows(project_id, pools, environment_id)
@@ -125,8 +135,8 @@ def headroom(
     limits = {key: newest.limit for key, (newest, _) in told.items()}
     hour = Window(ceil(at, MINUTE) - PEAK * MINUTE, ceil(at, MINUTE))
     range_ = Window(min(max(window.start, kept), at), at)
-    of_hour, of_range = rows.bins(hour, MINUTE, limits), rows.bins(range_, bucket, limits)
-    known = Window(kept, min(at, max(complete, kept)))
+    of_hour, of_range = rows.bins(hour, range_, bucket, limits)
+    known = Window(min(kept, at), min(at, max(complete, kept)))
     starts = tuple(window.buckets(bucket))
     seen = {place for place, _ in (*of_hour, *of_range)}
     return Headroom(
@@ -151,7 +161,14 @@ def headroom(
         bucket,
         _refused(of_range, starts, bucket, Window(kept, max(at, kept))),
         kept,
+        rows.spend_limit_at(month_of(at).start),
     )
+
+
+def month_of(at: datetime) -> Window:
+    """Return the month as the provider counts it: in UTC."""
+    start = at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return Window(start, start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1))
 
 
 def _pools(project_id: int, model: str) -> list[Pool]:

@@ -48,5 +48,6 @@
   document.addEventListener("keydown", event => {
     if (event.key === "Escape") document.querySelectorAll(".menu[open]").forEach(menu => { menu.open = false; menu.querySelector("summary").focus(); });
   });
+  document.addEventListener("input", event => { if (event.target.type === "range") event.target.form.querySelector("output").textContent = `${event.target.value} ×`; });
   document.addEventListener("change", event => { event.target.form?.classList.contains("js-submit") && event.target.form.requestSubmit(); });
 })();

@@ -3,6 +3,7 @@
 from typing import Final
 
 from dashboard.page import Page
+from dashboard.pages.limits import LIMITS
 from dashboard.pages.overview import OVERVIEW
 
-PAGES: Final[tuple[Page, ...]] = (OVERVIEW,)
+PAGES: Final[tuple[Page, ...]] = (OVERVIEW, LIMITS)

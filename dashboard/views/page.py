@@ -77,7 +77,7 @@ def _content(page: Page, query: DashboardQuery) -> dict[str, Any]:
         "lead": _lead(page, look),
         "tiles": _tiles(page, look),
         "panels": [_shown(panel, look) for panel in page.panels],
-        "complete_to": queries.complete_to(query.slice.project_id, now=query.now),
+        "complete_to": look.complete_to,
         "notes": page.notes(look),
     }
 

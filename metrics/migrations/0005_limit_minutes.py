@@ -35,6 +35,8 @@ CREATE TABLE limit_minute (
 );
 -- recompute and retention: "all rows of this bucket"
 CREATE INDEX limit_minute_bucket ON limit_minute (bucket, project_id);
+-- "when was the spend limit met last"
+CREATE INDEX limit_minute_spend ON limit_minute (project_id, bucket) WHERE spend_limits > 0;
 """
 
 
