@@ -211,7 +211,7 @@ class SeeAlso:
 
 _CAPACITY_HEADS: Final = (
     *(Head("Models", "name"), Head("Processes"), Head("Breaker", "text"), Head("Under way"), Head("Waiting")),
-    *(Head("At once"), Head("Left in our limiter", "text")),
+    Head("Left in our limiter", "text"),
 )
 _CAPACITY_COLUMNS: Final = (
     *(Column("Models"), Column("Processes", Unit.COUNT), Column("Breaker stopped on", Unit.COUNT)),
@@ -226,7 +226,7 @@ class CapacityPanel:
 
     key: str = "capacity"
     title: str = "Our own capacity"
-    width: str = "full"
+    width: str = "half"
 
     def draw(self, look: Look) -> Drawn:
         stands = look.capacity.stands if look.query.is_live else ()
@@ -251,7 +251,6 @@ def _stand(one: Stand) -> list[Cell]:
         stopped,
         Cell(units.count(one.in_flight)),
         Cell(units.count(one.waiting), tone="warn" if one.waiting else ""),
-        Cell(units.count(one.concurrency)),
         Cell(left or units.UNKNOWN),
     ]
 

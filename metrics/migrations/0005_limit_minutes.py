@@ -1,4 +1,8 @@
-"""What the provider's limits were and how far they were used, by the minute and model: small, and kept for days."""
+"""What the provider's limits were and how far they were used, by the minute and model: small, and kept for days.
+
+The minutes of the last days are marked, so that the worker counts the new table from the calls that are kept: a minute
+that was never counted must not look like one in which nothing was used.
+"""
 
 from django.db import migrations
 
@@ -39,8 +43,27 @@ CREATE INDEX limit_minute_bucket ON limit_minute (bucket, project_id);
 CREATE INDEX limit_minute_spend ON limit_minute (project_id, bucket) WHERE spend_limits > 0;
 """
 
+MARK = """
+INSERT INTO rollup_dirty (project_id, bucket, marked_at, grain)
+WITH kept AS (
+  SELECT to_date(right(child.relname, 8), 'YYYYMMDD') AS day
+    FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid
+   WHERE inhparent = 'request_log'::regclass)
+SELECT project_id, bucket + minute * interval '1 minute', now(), 0
+  FROM facet_hour CROSS JOIN generate_series(0, 59) AS minute
+ WHERE facet = 0 AND environment_id = 0 AND bucket >= now() - interval '9 days'
+   AND (bucket AT TIME ZONE 'UTC')::date IN (SELECT day FROM kept)
+ UNION
+SELECT project_id, bucket, now(), 0
+  FROM facet_minute
+ WHERE facet = 0 AND environment_id = 0 AND (bucket AT TIME ZONE 'UTC')::date IN (SELECT day FROM kept)
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("metrics", "0004_attempts_answers_and_waste")]
 
-    operations = [migrations.RunSQL(LIMIT_MINUTE, "DROP TABLE limit_minute")]
+    operations = [
+        migrations.RunSQL(LIMIT_MINUTE, "DROP TABLE limit_minute"),
+        migrations.RunSQL(MARK, migrations.RunSQL.noop),
+    ]

@@ -8,11 +8,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
 from ingest.models import ProviderLimit
 from metrics.limit_rows import REFUSED, Share
 from metrics.limits import Headroom, Limit, Told, headroom
-from metrics.rollup import rebuild, roll_up_minutes
+from metrics.rollup import rebuild, roll_up_hours, roll_up_minutes
 from metrics.windows import Window, floor
 from projects.models import Project
 from tests import factories
@@ -242,6 +244,20 @@ def test_late_calls_and_rebuilt_minutes_leave_what_the_calls_say() -> None:
     rebuild(owner.pk, DAY, now=NOW)
     roll_up_minutes(now=NOW + MINUTE)
     assert rollups.rows("SELECT * FROM limit_minute") == before
+
+
+def test_an_upgrade_counts_the_days_before_it() -> None:
+    owner, now = factories.project(), timezone.now()
+    old, recent = now - timedelta(days=6), now - 3 * MINUTE
+    for at in (old, recent):
+        factories.stored(owner, factories.event(at, limits=limits(output=500)), now=now)
+    roll_up_minutes(now=now)
+    roll_up_hours(now=now)
+    call_command("migrate", "metrics", "0004", verbosity=0)
+    call_command("migrate", "metrics", verbosity=0)
+    roll_up_minutes(now=now)
+    found = rollups.rows("SELECT bucket, output_peak FROM limit_minute ORDER BY 1")
+    assert found == [(floor(at, MINUTE), 750_000) for at in (old, recent)]
 
 
 # --- the oracle
