@@ -145,7 +145,8 @@ def _bar(look: Look, one: Standing) -> Bar:
         one.tone,
         _MARKS[one.tone],
         min(int((one.now or 0) * 100), 100),
-        min(int((one.peak or 0) * 100), 100),
+        # One less than all, so that the mark is not cut in half at the end.
+        min(int((one.peak or 0) * 100), 99),
         beside,
     )
 

@@ -163,12 +163,12 @@ class SpendPanel:
         for budget in listed_:
             status = statuses[budget.pk]
             share = decimal(status.share)
-            rows.append((budget.name, status.counted_nanousd, status.amount_nanousd, share, status.period.end))
+            rows.append((budget.name, status.spent_nanousd, status.amount_nanousd, share, status.period.end))
             level = tone(status.share)
             cells.append(
                 [
                     Cell(budget.name),
-                    Cell(units.money(status.counted_nanousd)),
+                    Cell(units.money(status.spent_nanousd)),
                     Cell(units.limit(status.amount_nanousd, Unit.NANOUSD)),
                     Cell(share=min(int(status.share * 100), 100)),
                     Cell(units.ratio(status.share), tone=level, hint=_USED[level]),
@@ -202,10 +202,10 @@ def _spend(look: Look, month: Window, spent: object, has_budgets: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SeeAlso:
-    """A way on to another page."""
+    """A way on to another page, or what to do where there is nothing to show."""
 
     text: str
-    href: str
+    href: str = ""
     template: str = "dashboard/_see_also.html"
 
 
@@ -238,8 +238,8 @@ class CapacityPanel:
             for one in stands
         )
         grid = Grid(_CAPACITY_HEADS, [_stand(one) for one in stands])
-        see_also = _system(look)
-        return Drawn(_capacity(look), Table(_CAPACITY_COLUMNS, rows), grid=grid if stands else None, extra=see_also)
+        table = Table(_CAPACITY_COLUMNS, rows)
+        return Drawn(_capacity(look), table, grid=grid if stands else None, extra=_see_also(look, bool(stands)))
 
 
 def _stand(one: Stand) -> list[Cell]:
@@ -279,7 +279,11 @@ def _capacity(look: Look) -> str:
     return f"{spoke} spoke in the last two minutes; {now}{more}. {waits}"
 
 
-def _system(look: Look) -> SeeAlso | None:
+def _see_also(look: Look, has_stands: bool) -> SeeAlso | None:
+    if not has_stands:
+        return SeeAlso(
+            "Processes whose client has limits or a breaker tell here how many calls are under way and wait."
+        )
     try:
         return SeeAlso("Work queues and backlog of this dashboard", reverse("system") + look.query.elsewhere)
     except NoReverseMatch:

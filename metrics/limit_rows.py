@@ -16,6 +16,8 @@ from metrics.windows import Window
 
 REFUSED: Final = (*REFUSALS, "own_refusals")
 """Kinds of refusal: three of the provider, and our own limiter's."""
+# So much times a million still fits the integers of the database.
+MOST_USED: Final = 9 * 10**12
 _BY_ERROR: Final = next(facet.number for facet in FACETS if facet.dimension == "error")
 _USED: Final = {"requests": "attempts", "input": "input_tokens", "output": "output_tokens"}
 
@@ -24,7 +26,7 @@ class Pool(NamedTuple):
     """Calls that draw on the same limits."""
 
     group: str
-    models: tuple[int, ...]
+    number: int
     is_fast: bool
 
 
@@ -88,23 +90,19 @@ Bins = dict[tuple[int, datetime], Bin]
 
 
 class Rows:
-    """The minutes of one project's pools, of one environment or all. Pools are told apart by their place."""
+    """The minutes of one project's pools, of one environment or all (0). Pools are told apart by their place."""
 
-    def __init__(self, project_id: int, pools: Sequence[Pool], environment_id: int | None) -> None:
-        self._project = project_id
+    def __init__(self, project_id: int, pools: Sequence[Pool], environment_id: int) -> None:
         self._count = len(pools)
-        each = [(place, model, pool.is_fast) for place, pool in enumerate(pools) for model in pool.models]
-        self._pools: dict[str, Any] = {
-            "places": [place for place, _, _ in each],
-            "models": [model for _, model, _ in each],
-            "fasts": [is_fast for _, _, is_fast in each],
+        self._values: dict[str, Any] = {
+            "numbers": [pool.number for pool in pools],
+            "fasts": [pool.is_fast for pool in pools],
             "project": project_id,
             "environment": environment_id,
         }
-        self._environment = "" if environment_id is None else "AND environment_id = %(environment)s"
 
     def newest(self, window: Window) -> dict[tuple[int, str], Headers]:
-        """Return the newest headers in the window, by pool and limiter: one look into the index for each model."""
+        """Return the newest headers in the window, by pool and limiter: one look into the index for each pool."""
         columns = [f"{limiter}_{what}" for limiter in LIMITERS for what in ("at", "limit", "remaining")]
         sql = f"""
             SELECT place, newest.*
@@ -112,57 +110,50 @@ class Rows:
              CROSS JOIN LATERAL (
                    SELECT {", ".join(columns)}
                      FROM limit_minute
-                    WHERE project_id = %(project)s AND model_id = pool.model_id AND is_fast = pool.is_fast
-                      AND bucket >= %(start)s AND bucket < %(stop)s {self._environment}
+                    WHERE {_OF_POOL} AND bucket >= %(start)s AND bucket < %(stop)s
                       AND num_nonnulls(requests_limit, input_limit, output_limit) > 0
                     ORDER BY bucket DESC
                     LIMIT 1) AS newest"""
         found: dict[tuple[int, str], Headers] = {}
-        for place, *values in self._ask(sql, window):
+        for place, *values in self._ask(sql, start=window.start, stop=window.end):
             for number, limiter in enumerate(LIMITERS):
                 at, limit, remaining = values[3 * number : 3 * number + 3]
-                if at is not None and ((place, limiter) not in found or at > found[place, limiter].at):
-                    found[place, limiter] = Headers(at, limit, remaining)
+                if at is not None:
+                    found[place - 1, limiter] = Headers(at, limit, remaining)
         return found
 
     def bins(
         self, minutes: Window, range_: Window, step: timedelta, known: Mapping[tuple[int, str], int]
     ) -> tuple[Bins, Bins]:
-        """Return what there was in each of some minutes, and in each bucket of a range, from one look.
+        """Return what there was in each of some minutes, and in each bucket of a range.
 
         Use is counted against the limit of its own minute, or the `known` one where no answer of it told any.
         """
-        told = ", ".join(
-            f"max({limiter}_peak) AS {limiter}_peak, max({limiter}_limit) AS {limiter}_limit" for limiter in LIMITERS
-        )
-        used = ", ".join(f"sum({column}) AS {column}" for column in _USED.values())
-        summed = (*REFUSED, "waits", "wait_ms")
-        sums = ", ".join(f"sum({name}) AS {name}" for name in summed)
-        shares = ", ".join(f"{limiter}_peak, {_counted(limiter)} AS {limiter}_counted" for limiter in LIMITERS)
-        largest = ", ".join(f"max({limiter}_peak), max({limiter}_counted)" for limiter in LIMITERS)
-        sql = f"""
-            WITH minute AS MATERIALIZED (
-              SELECT place, bucket, {shares}, {", ".join(summed)}, longest_wait_ms
-                FROM (SELECT place, bucket, {told}, {used}, {sums}, max(longest_wait_ms) AS longest_wait_ms
-                        FROM {_POOLS} JOIN limit_minute USING (model_id, is_fast)
-                       WHERE project_id = %(project)s AND bucket >= %(start)s AND bucket < %(stop)s {self._environment}
-                       GROUP BY place, bucket) AS used
-                JOIN unnest(%(requests)s::bigint[], %(input)s::bigint[], %(output)s::bigint[]) WITH ORDINALITY
-                     AS known (requests_known, input_known, output_known, number) ON number = place + 1)
-            SELECT true, place, bucket, {", ".join(f"{limiter}_peak, {limiter}_counted" for limiter in LIMITERS)},
-                   {", ".join(summed)}, longest_wait_ms
-              FROM minute WHERE bucket >= %(minutes)s
-             UNION ALL
-            SELECT false, place, date_bin(%(step)s, bucket, 'epoch'), {largest},
-                   {", ".join(f"sum({name})" for name in summed)}, max(longest_wait_ms)
-              FROM minute WHERE bucket >= %(range)s
+        shares = ", ".join(f"max({limiter}_peak), max({_counted(limiter)})" for limiter in LIMITERS)
+        sums = ", ".join(f"sum({name})" for name in (*REFUSED, "waits", "wait_ms"))
+        sql = " UNION ALL ".join(
+            f"""
+            SELECT {is_minute}, place, {start}, {shares}, {sums}, max(longest_wait_ms)
+              FROM {_POOLS}
+              JOIN unnest(%(requests)s::bigint[], %(input)s::bigint[], %(output)s::bigint[]) WITH ORDINALITY
+                   AS known (requests_known, input_known, output_known, place) USING (place)
+             CROSS JOIN LATERAL (
+                   SELECT * FROM limit_minute WHERE {_OF_POOL} AND bucket >= %({name})s AND bucket < %({name}_stop)s
+                   ) AS minute
              GROUP BY 2, 3"""
+            for is_minute, name, start in (
+                (True, "minutes", "bucket"),
+                (False, "range", "date_bin(%(step)s, bucket, 'epoch')"),
+            )
+        )
         limits = {limiter: [known.get((place, limiter)) for place in range(self._count)] for limiter in LIMITERS}
-        both = Window(min(minutes.start, range_.start), minutes.end)
+        windows = {"minutes": minutes.start, "minutes_stop": minutes.end} | {
+            "range": range_.start,
+            "range_stop": range_.end,
+        }
         found: tuple[Bins, Bins] = {}, {}
-        asked = {"minutes": minutes.start, "range": range_.start, "step": step}
-        for is_minute, place, start, *values in self._ask(sql, both, **asked, **limits):
-            found[0 if is_minute else 1][place, start] = _bin(values)
+        for is_minute, place, start, *values in self._ask(sql, step=step, **windows, **limits):
+            found[0 if is_minute else 1][place - 1, start] = _bin(values)
         return found
 
     def spend_limit_at(self, since: datetime) -> datetime | None:
@@ -170,31 +161,36 @@ class Rows:
         sql = f"""
             SELECT greatest(
                    (SELECT max(bucket) FROM limit_minute
-                     WHERE project_id = %(project)s AND bucket >= %(since)s AND spend_limits > 0 {self._environment}),
+                     WHERE project_id = %(project)s AND environment_id = %(environment)s AND bucket >= %(since)s
+                       AND spend_limits > 0),
                    (SELECT max(bucket) FROM facet_hour
                      WHERE project_id = %(project)s AND bucket >= %(since)s AND facet = {_BY_ERROR:d}
                        AND key = {ErrorCategory.SPEND_LIMIT:d}
-                       AND environment_id = coalesce(%(environment)s::int, 0)))"""
+                       AND environment_id = %(environment)s))"""
         with connection.cursor() as cursor:
-            cursor.execute(sql, self._pools | {"since": since})
+            cursor.execute(sql, self._values | {"since": since})
             at: datetime | None = cursor.fetchone()[0]
             return at
 
-    def _ask(self, sql: str, window: Window, **values: Any) -> list[tuple[Any, ...]]:
-        if self._count == 0 or window.is_empty:
+    def _ask(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        if self._count == 0:
             return []
         with connection.cursor() as cursor:
-            cursor.execute(sql, {**self._pools, "start": window.start, "stop": window.end, **values})
+            cursor.execute(sql, self._values | values)
             return list(cursor.fetchall())
 
 
 def _counted(limiter: str) -> str:
-    """What was used in a minute, in millionths of the limit. Only made-up calls use a million times as much."""
+    """What was used in a minute, in millionths of the limit. Only made-up calls use more than the bound."""
     limit = f"nullif(coalesce({limiter}_limit, {limiter}_known), 0)"
-    return f"least(div({_USED[limiter]}::numeric * {WHOLE}, {limit}), {WHOLE**2})::bigint"
+    return f"least({_USED[limiter]}, {MOST_USED}) * {WHOLE} / {limit}"
 
 
-_POOLS: Final = "unnest(%(places)s::int[], %(models)s::int[], %(fasts)s::boolean[]) AS pool (place, model_id, is_fast)"
+_POOLS: Final = "unnest(%(numbers)s::int[], %(fasts)s::boolean[]) WITH ORDINALITY AS pool (pool_id, is_fast, place)"
+_OF_POOL: Final = (
+    "project_id = %(project)s AND environment_id = %(environment)s"
+    " AND limit_minute.pool_id = pool.pool_id AND limit_minute.is_fast = pool.is_fast"
+)
 
 
 def _bin(values: Sequence[int | None]) -> Bin:

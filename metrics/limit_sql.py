@@ -1,8 +1,9 @@
 # ruff: noqa: S608 — the names come from the declarations below, values are always parameters
 """The SQL that writes `limit_minute`: what answers said of the provider's limits, and what was used of them.
 
-One row per minute, environment and model, fast calls apart. Limits and use belong to the model that answered; refusals
-to the one that was asked for, whoever answered in the end. Batches have limits of their own and are left out.
+One row per minute, environment and group of models that share limits, fast calls apart. Limits and use belong to the
+model that answered; refusals to the one that was asked for, whoever answered in the end. Batches have limits of their
+own and are left out.
 """
 
 from typing import Final
@@ -28,7 +29,7 @@ _FAST: Final = f"flags & {Flag.FAST:d} <> 0 AS is_fast"
 _ANSWERED_AT: Final = "started_at + coalesce(ttft_ms, duration_ms) * interval '1 millisecond'"
 # What counts against the limit of input: reading the provider's cache does not.
 _INPUT: Final = "input_tokens::bigint + cache_write_5m_tokens + cache_write_1h_tokens"
-_USED: Final = ("attempts", "input_tokens", "output_tokens", "wait_ms", "waits", "longest_wait_ms")
+_SUMMED: Final = ("attempts", "input_tokens", "output_tokens", "wait_ms", "waits")
 _REFUSED: Final = (*REFUSALS, "own_refusals")
 
 
@@ -56,19 +57,21 @@ def _word(category: ErrorCategory) -> str:
 
 
 def limit_minute() -> str:
-    """From the calls of some minutes of a project to the limits and their use."""
+    """From the calls of some minutes of a project to the limits and their use.
+
+    `models` and `pools` say which model draws on which pool. Environment 0 is all of them together.
+    """
     headers = ", ".join(_of_headers(limiter) for limiter in LIMITERS)
     known = ", ".join(
-        f"max(to_timestamp({limiter}_newest[1] / 1000.0)) AS {limiter}_at, max({limiter}_newest[2]) AS {limiter}_limit,"
-        f" max({limiter}_newest[3]) AS {limiter}_remaining, max({limiter}_peak) AS {limiter}_peak"
+        f"to_timestamp((max({limiter}_newest))[1] / 1000.0), (max({limiter}_newest))[2], (max({limiter}_newest))[3],"
+        f" max({limiter}_peak)"
         for limiter in LIMITERS
     )
-    nothing = ", ".join(f"NULL::bigint[] AS {limiter}_newest, NULL::bigint AS {limiter}_peak" for limiter in LIMITERS)
+    nothing = ", ".join("NULL::bigint[], NULL::bigint" for _ in LIMITERS)
     refusals = ", ".join(_refused(column, category) for column, category in REFUSALS.items())
     categories = ", ".join(f"{category:d}" for category in (*REFUSALS.values(), _OWN))
-    named = ", ".join([*(f"{limiter}_{what}" for limiter in LIMITERS for what in ("at", "limit", "remaining", "peak"))])
-    counted = (*_USED, *_REFUSED)
-    sums = ", ".join(f"sum({column})" for column in counted)
+    named = ", ".join(f"{limiter}_{what}" for limiter in LIMITERS for what in ("at", "limit", "remaining", "peak"))
+    merged = ", ".join([*(f"sum({column})" for column in (*_SUMMED, *_REFUSED)), "max(longest_wait_ms)"])
     return f"""
 WITH used AS (
   SELECT {_KEYS}, CASE WHEN model_id <> 0 THEN model_id ELSE requested_model_id END AS model_id, {_FAST}, {headers},
@@ -88,10 +91,14 @@ refused AS (
    GROUP BY 1, 2, 3, 4),
 parts AS (
   SELECT bucket, environment_id, model_id, is_fast, {", ".join(f"{one}_newest, {one}_peak" for one in LIMITERS)},
-         {", ".join(_USED)}, {", ".join(f"0 AS {column}" for column in _REFUSED)} FROM used
+         {", ".join(_SUMMED)}, {", ".join(f"0 AS {column}" for column in _REFUSED)}, longest_wait_ms FROM used
    UNION ALL
-  SELECT bucket, environment_id, model_id, is_fast, {nothing},
-         {", ".join(f"0 AS {column}" for column in _USED)}, {", ".join(_REFUSED)} FROM refused)
-INSERT INTO limit_minute (project_id, bucket, environment_id, model_id, is_fast, {named}, {", ".join(counted)})
-SELECT %(project)s, bucket, environment_id, model_id, is_fast, {known}, {sums}
-  FROM parts GROUP BY bucket, environment_id, model_id, is_fast"""
+  SELECT bucket, environment_id, model_id, is_fast, {nothing}, {", ".join("0" for _ in _SUMMED)},
+         {", ".join(_REFUSED)}, 0 FROM refused)
+INSERT INTO limit_minute (project_id, bucket, environment_id, pool_id, is_fast, {named},
+                          {", ".join((*_SUMMED, *_REFUSED))}, longest_wait_ms)
+SELECT %(project)s, bucket, CASE WHEN grouping(environment_id) = 0 THEN environment_id ELSE 0 END, pool_id, is_fast,
+       {known}, {merged}
+  FROM parts JOIN unnest(%(models)s::int[], %(pools)s::int[]) AS pool (model_id, pool_id) USING (model_id)
+ GROUP BY GROUPING SETS ((bucket, pool_id, is_fast), (bucket, pool_id, is_fast, environment_id))
+HAVING grouping(environment_id) = 1 OR environment_id <> 0"""

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import starmap
 from typing import Final, Literal, NamedTuple
 
-from ingest.dimensions import find, names
+from ingest.dimensions import find
 from ingest.model_groups import group_of
 from ingest.models import ProviderLimit
 from ingest.partitions import kept_from
@@ -21,6 +21,7 @@ from ingest.vocabulary import DimensionKind
 from metrics import exhaustion
 from metrics.limit_rows import NOTHING, REFUSED, Bin, Headers, Pool, Refusals, Rows, Share
 from metrics.limit_sql import LIMITERS
+from metrics.pools import pools
 from metrics.watermark import complete_to
 from metrics.windows import Window, ceil
 
@@ -129,9 +130,9 @@ def headroom(
     at, kept = min(now, window.end), kept_from("limit_minute", now)
     complete = complete or complete_to(project_id, now=now)
     environment_id = find(project_id, DimensionKind.ENVIRONMENT, environment) if environment != "" else None
-    pools = [] if environment != "" and environment_id is None else _pools(project_id, model)
-    rows = Rows(project_id, pools, environment_id)
-    told = _told(pools, rows.newest(Window(min(kept, at), at)))
+    drawn_on = [] if environment != "" and environment_id is None else _pools(project_id, model)
+    rows = Rows(project_id, drawn_on, environment_id or 0)
+    told = _told(drawn_on, rows.newest(Window(min(kept, at), at)))
     limits = {key: newest.limit for key, (newest, _) in told.items()}
     hour = Window(ceil(at, MINUTE) - PEAK * MINUTE, ceil(at, MINUTE))
     range_ = Window(min(max(window.start, kept), at), at)
@@ -144,7 +145,7 @@ def headroom(
         complete,
         tuple(
             Limit(
-                pools[place].group,
+                drawn_on[place].group,
                 limiter,
                 newest,
                 other,
@@ -155,7 +156,7 @@ def headroom(
             for (place, limiter), (newest, other) in told.items()
             if place in seen
         ),
-        _by_group(pools, of_range),
+        _by_group(drawn_on, of_range),
         _sum(one.refusals for (_, start), one in of_hour.items() if start >= hour.end - NOW * MINUTE),
         starts,
         bucket,
@@ -173,14 +174,11 @@ def month_of(at: datetime) -> Window:
 
 def _pools(project_id: int, model: str) -> list[Pool]:
     """Return all pools the project's models can draw on, two for each group: fast calls have one of their own."""
-    models: dict[str, list[int]] = defaultdict(list)
-    for key, name in names(project_id, DimensionKind.MODEL).items():
-        models[name if name.startswith("(") else group_of(name)].append(key)
-    wanted = [group_of(model)] if model != "" else sorted(models)
+    found = pools(project_id)
     return [
-        Pool(f"{group} fast" if is_fast else group, tuple(sorted(models[group])), is_fast)
-        for group in wanted
-        if group in models
+        Pool(f"{group} fast" if is_fast else group, models[0], is_fast)
+        for group, models in sorted(found.items())
+        if model == "" or group == group_of(model)
         for is_fast in (False, True)
     ]
 

@@ -1,4 +1,4 @@
-"""What the provider's limits were and how far they were used, by the minute and model: small, and kept for days.
+"""What the provider's limits were and how far they were used, by the minute and group of models; kept for days.
 
 The minutes of the last days are marked, so that the worker counts the new table from the calls that are kept: a minute
 that was never counted must not look like one in which nothing was used.
@@ -6,6 +6,7 @@ that was never counted must not look like one in which nothing was used.
 
 from django.db import migrations
 
+# environment_id 0 is all environments together; a pool is named by the first of its models (metrics.pools).
 LIMIT_MINUTE = """
 CREATE TABLE limit_minute (
   bucket timestamptz NOT NULL,
@@ -16,7 +17,7 @@ CREATE TABLE limit_minute (
   output_tokens bigint NOT NULL,
   wait_ms bigint NOT NULL,
   project_id int NOT NULL,
-  model_id int NOT NULL,
+  pool_id int NOT NULL,
   environment_id int NOT NULL,
   attempts int NOT NULL,
   requests_limit int,
@@ -35,12 +36,12 @@ CREATE TABLE limit_minute (
   waits int NOT NULL,
   longest_wait_ms int NOT NULL,
   is_fast boolean NOT NULL,
-  PRIMARY KEY (project_id, model_id, bucket, environment_id, is_fast)
+  PRIMARY KEY (project_id, environment_id, pool_id, is_fast, bucket)
 );
 -- recompute and retention: "all rows of this bucket"
 CREATE INDEX limit_minute_bucket ON limit_minute (bucket, project_id);
 -- "when was the spend limit met last"
-CREATE INDEX limit_minute_spend ON limit_minute (project_id, bucket) WHERE spend_limits > 0;
+CREATE INDEX limit_minute_spend ON limit_minute (project_id, environment_id, bucket) WHERE spend_limits > 0;
 """
 
 MARK = """

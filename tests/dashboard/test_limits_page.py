@@ -313,7 +313,7 @@ def test_the_page_asks_few_questions(viewer: Client, pressed: Project) -> None:
     with CaptureQueriesContext(connection) as asked:
         viewer.get("/limits/")
     # Five of them are the frame's: projects (twice), environments, the watermark, what fires.
-    assert len([query for query in asked if not _is_of_the_session(query["sql"])]) <= 15
+    assert len([query for query in asked if not _is_of_the_session(query["sql"])]) <= 16
 
 
 def _is_of_the_session(sql: str) -> bool:
