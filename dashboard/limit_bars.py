@@ -20,7 +20,7 @@ from dashboard.limit_words import (
     listed,
     standings,
 )
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from ingest.model_groups import spoken
 from metrics import units
@@ -78,6 +78,7 @@ class HeadroomPanel:
     key: str = "headroom"
     title: str = "Headroom"
     width: str = "full"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
         found = standings(look)

@@ -1,11 +1,11 @@
 """The panels of the Limits page beside its bars: use over time, what was refused, spend, and our own capacity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from django.urls import NoReverseMatch, reverse
 
@@ -16,15 +16,16 @@ from dashboard.charts import Figure, Line
 from dashboard.drawing import Drawn, timetable
 from dashboard.grids import Cell, Grid, Head
 from dashboard.limit_words import REFUSALS, WARN, assumed, clock, decimal, listed, standings, tone
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from ingest.model_groups import spoken
-from metrics import queries, units
+from metrics import asks, units
 from metrics.capacity import Stand
 from metrics.limit_rows import Refusals
 from metrics.limits import month_of
 from metrics.readings import Series
 from metrics.slices import Slice
+from metrics.steps import Steps
 from metrics.units import Unit
 from metrics.windows import Window
 
@@ -40,6 +41,7 @@ class UtilisationPanel:
     key: str = "utilisation"
     title: str = "Use of limits"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
         head, factor = look.headroom, Fraction(look.query.factor)
@@ -111,6 +113,7 @@ class RefusedPanel:
     key: str = "refused"
     title: str = "Refused calls"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
         head = look.headroom
@@ -142,6 +145,15 @@ _SPEND_COLUMNS: Final = (
 )
 
 
+MONTH: Final = "spend of the month"
+
+
+def month_so_far(look: Look) -> Mapping[str, Steps[Any]]:
+    """Ask what was spent since the month began, whoever called: budgets and limits know no other filter."""
+    slice_ = Slice(look.query.slice.project_id, look.query.environment)
+    return {MONTH: asks.values(("spend",), look.month, slice_, now=look.now)}
+
+
 @dataclass(frozen=True)
 class SpendPanel:
     """Money since the month began: against monthly budgets, and against the provider's own limit."""
@@ -149,6 +161,7 @@ class SpendPanel:
     key: str = "spend"
     title: str = "Spend this month"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
         month, query = month_of(look.now), look.query
@@ -157,7 +170,7 @@ class SpendPanel:
             budgets = budgets.filter(environment=query.environment)
         listed_ = list(budgets.order_by("feature", "name")[:MOST_BUDGETS])
         statuses = spending.statuses(listed_, look.now)
-        spent = queries.value("spend", month, Slice(query.slice.project_id, query.environment), now=look.now).value
+        spent = look.answer(MONTH)["spend"].value
         rows: list[tuple[object, ...]] = [("All spend since the month began", spent, None, None, month.end)]
         cells = [[Cell("All spend since the month began"), Cell(units.money(spent)), *_NO_BUDGET, _again(month.end)]]
         for budget in listed_:
@@ -227,6 +240,7 @@ class CapacityPanel:
     key: str = "capacity"
     title: str = "Our own capacity"
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
         stands = look.capacity.stands if look.query.is_live else ()

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from django.utils.safestring import SafeString
 
 from budgets import spending
 from budgets.models import Budget
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.query import DashboardQuery
 from dashboard.sparkline import sparkline
 from metrics import queries, units
@@ -40,13 +41,16 @@ class Tile:
     href: str = ""
 
 
+NEEDS: Final[Sequence[Need]] = ("readings", "earlier_readings", "timeline", "month")
+
+
 def tiles(look: Look) -> list[Tile]:
     return [
         _metric_tile(look, "success_rate", "Success rate"),
         _metric_tile(look, "latency_p95", "p95 latency"),
         _metric_tile(look, "requests", "Requests"),
         _metric_tile(look, "spend", "Cost", note=_unpriced(look)),
-        month_tile(look.query),
+        month_tile(look),
         _tokens_tile(look),
     ]
 
@@ -96,15 +100,20 @@ def _tokens_tile(look: Look) -> Tile:
     )
 
 
-def month_tile(query: DashboardQuery) -> Tile:
-    """Spend since the month began, against the project's monthly budget when there is one."""
-    budget = (
+def _monthly_budget(query: DashboardQuery) -> Budget | None:
+    """Return the budget that the month so far is held against."""
+    return (
         Budget.objects.filter(
             project=query.project, active=True, period=Budget.Period.MONTH, feature="", environment=query.environment
         )
         .order_by("pk")
         .first()
     )
+
+
+def month_tile(look: Look) -> Tile:
+    """Spend since the month began, against the project's monthly budget when there is one."""
+    query, budget = look.query, _monthly_budget(look.query)
     if budget is not None and not query.has_filters:
         status = spending.status(budget, query.now)
         tone = "bad" if status.reached(100) else "warn" if status.reached(80) else "good"
@@ -117,13 +126,12 @@ def month_tile(query: DashboardQuery) -> Tile:
             share=min(int(status.share * 100), 100),
             note=_pace(status.share, Window(status.period.start, status.period.end), query.now),
         )
-    start = query.now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     try:
-        reading = queries.value("spend", Window(start, query.now), query.slice, now=query.now)
+        reading = look.month_to_date
     except queries.WindowTooWideError:
         return Tile("Month to date", units.UNKNOWN, note="not kept for these filters together")
     note = "" if budget is not None or query.has_filters else "no monthly budget yet"
-    return Tile("Month to date", units.money(reading.value), against=f"since 1 {start:%B}", note=note)
+    return Tile("Month to date", units.money(reading.value), against=f"since 1 {look.month.start:%B}", note=note)
 
 
 def _pace(share: Fraction, period: Window, now: datetime) -> str:

@@ -22,7 +22,7 @@ from metrics import exhaustion
 from metrics.limit_rows import NOTHING, REFUSED, Bin, Headers, Pool, Refusals, Rows, Share
 from metrics.limit_sql import LIMITERS
 from metrics.pools import pools
-from metrics.watermark import complete_to
+from metrics.queries import complete_to
 from metrics.windows import Window, ceil
 
 MINUTE: Final = timedelta(minutes=1)

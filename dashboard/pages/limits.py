@@ -7,7 +7,7 @@ from typing import Final, Literal
 from django.urls import reverse
 
 from dashboard.limit_bars import HeadroomPanel
-from dashboard.limit_panels import CapacityPanel, RefusedPanel, SpendPanel, UtilisationPanel
+from dashboard.limit_panels import CapacityPanel, RefusedPanel, SpendPanel, UtilisationPanel, month_so_far
 from dashboard.limit_words import REFUSALS, Standing, age, assumed, clock, listed, standings, tone
 from dashboard.look import Look
 from dashboard.page import Answer, Page
@@ -135,5 +135,6 @@ LIMITS: Final = Page(
     (HeadroomPanel(), UtilisationPanel(), RefusedPanel(), SpendPanel(), CapacityPanel()),
     tiles,
     notes,
+    questions=month_so_far,
     form="dashboard/_what_if.html",
 )
