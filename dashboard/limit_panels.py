@@ -1,6 +1,6 @@
 """The panels of the Limits page beside its bars: use over time, what was refused, spend, and our own capacity."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -148,7 +148,7 @@ _SPEND_COLUMNS: Final = (
 MONTH: Final = "spend of the month"
 
 
-def month_so_far(look: Look) -> Mapping[str, Steps[Any]]:
+def month_so_far(look: Look) -> dict[str, Steps[Any]]:
     """Ask what was spent since the month began, whoever called: budgets and limits know no other filter."""
     slice_ = Slice(look.query.slice.project_id, look.query.environment)
     return {MONTH: asks.values(("spend",), look.month, slice_, now=look.now)}

@@ -13,9 +13,9 @@ from django.conf import settings
 
 from alerting.models import OPEN, Alert
 from dashboard.query import DAY, HOUR, DashboardQuery
-from metrics import asks, queries
+from metrics import asks, limits, queries
 from metrics.capacity import Capacity, capacity
-from metrics.limits import Headroom, headroom
+from metrics.limits import Headroom
 from metrics.queries import Answer
 from metrics.readings import Breakdown, Reading, Series
 from metrics.slices import Dimension
@@ -204,13 +204,13 @@ class Look:
     def headroom(self) -> Headroom:
         """The provider's limits; of all filters only the environment and the model say anything about them."""
         query = self.query
-        return headroom(
+        return limits.headroom(
             query.slice.project_id,
             self.window,
             query.bucket,
             environment=query.environment,
             model=query.model,
-            complete=self.answer("complete_to"),
+            beforehand=self.answer("limits"),
             now=self.now,
         )
 

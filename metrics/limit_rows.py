@@ -12,7 +12,8 @@ from django.db import connection
 from ingest.vocabulary import ErrorCategory
 from metrics.facets import FACETS
 from metrics.limit_sql import LIMITERS, REFUSALS, WHOLE
-from metrics.windows import Window
+from metrics.steps import Sql, Steps
+from metrics.windows import MICROSECONDS, Window, at_microseconds
 
 REFUSED: Final = (*REFUSALS, "own_refusals")
 """Kinds of refusal: three of the provider, and our own limiter's."""
@@ -156,28 +157,41 @@ class Rows:
             found[0 if is_minute else 1][place - 1, start] = _bin(values)
         return found
 
-    def spend_limit_at(self, since: datetime) -> datetime | None:
-        """Return when a call last ended at the provider's spend limit: the minute, or the hour where that is older."""
-        sql = f"""
-            SELECT greatest(
-                   (SELECT max(bucket) FROM limit_minute
-                     WHERE project_id = %(project)s AND environment_id = %(environment)s AND bucket >= %(since)s
-                       AND spend_limits > 0),
-                   (SELECT max(bucket) FROM facet_hour
-                     WHERE project_id = %(project)s AND bucket >= %(since)s AND facet = {_BY_ERROR:d}
-                       AND key = {ErrorCategory.SPEND_LIMIT:d}
-                       AND environment_id = %(environment)s))"""
-        with connection.cursor() as cursor:
-            cursor.execute(sql, self._values | {"since": since})
-            at: datetime | None = cursor.fetchone()[0]
-            return at
-
     def _ask(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
         if self._count == 0:
             return []
         with connection.cursor() as cursor:
             cursor.execute(sql, self._values | values)
             return list(cursor.fetchall())
+
+
+def spend_limit_at(project_id: int, environment_id: int, since: datetime) -> Steps[datetime | None]:
+    """Find when a call last ended at the provider's spend limit: the minute, or the hour where that is older."""
+    at = f"""greatest(
+               (SELECT max(bucket) FROM limit_minute
+                 WHERE project_id = %s AND environment_id = %s AND bucket >= %s AND spend_limits > 0),
+               (SELECT max(bucket) FROM facet_hour
+                 WHERE project_id = %s AND environment_id = %s AND bucket >= %s AND facet = {_BY_ERROR:d}
+                   AND key = {ErrorCategory.SPEND_LIMIT:d}))"""
+    values = (project_id, environment_id, since) * 2
+    (((_, found),),) = yield [Sql(f"SELECT NULL::text, {MICROSECONDS.format(at)}", values)]
+    return at_microseconds(found)
+
+
+def provider_limits() -> Steps[dict[tuple[str, str], tuple[int, datetime]]]:
+    """Find what the Rate Limits API said, and when, by group and limiter."""
+    table = (
+        f"""SELECT limiter || ' ' || "group", value || ' ' || {MICROSECONDS.format("read_at")} FROM provider_limit"""
+    )
+    (rows,) = yield [Sql(table)]
+    found = {}
+    for key, rest in rows:
+        limiter, _, group = (key or "").partition(" ")
+        value, _, read_at = (rest or "").partition(" ")
+        at = at_microseconds(read_at)
+        assert at is not None  # the column has a time in every row
+        found[group, limiter] = int(value), at
+    return found
 
 
 def _counted(limiter: str) -> str:

@@ -13,16 +13,28 @@ from fractions import Fraction
 from itertools import starmap
 from typing import Final, Literal, NamedTuple
 
-from ingest.dimensions import find
+from ingest.dimensions import ABSENT
 from ingest.model_groups import group_of
-from ingest.models import ProviderLimit
 from ingest.partitions import kept_from
-from ingest.vocabulary import DimensionKind
 from metrics import exhaustion
-from metrics.limit_rows import NOTHING, REFUSED, Bin, Headers, Pool, Refusals, Rows, Share
+from metrics.limit_rows import (
+    NOTHING,
+    REFUSED,
+    Bin,
+    Headers,
+    Pool,
+    Refusals,
+    Rows,
+    Share,
+    provider_limits,
+    spend_limit_at,
+)
 from metrics.limit_sql import LIMITERS
 from metrics.pools import pools
-from metrics.queries import complete_to
+from metrics.selection import labels, resolve
+from metrics.slices import Slice
+from metrics.steps import Steps, alone, beside
+from metrics.watermark import complete_to
 from metrics.windows import Window, ceil
 
 MINUTE: Final = timedelta(minutes=1)
@@ -111,6 +123,18 @@ class Headroom:
         return _sum(self.refusals.values())
 
 
+class Beforehand(NamedTuple):
+    """What is known before minutes are read."""
+
+    environment_id: int | None
+    """0: all together; None: no call has come from it."""
+    models: Mapping[int, str]
+    complete_to: datetime
+    by_api: Mapping[tuple[str, str], tuple[int, datetime]]
+    """What the Rate Limits API said of a group and limiter, and when."""
+    spend_limit_at: datetime | None
+
+
 def headroom(
     project_id: int,
     window: Window,
@@ -118,21 +142,20 @@ def headroom(
     *,
     environment: str = "",
     model: str = "",
-    complete: datetime | None = None,
+    beforehand: Beforehand | None = None,
     now: datetime,
 ) -> Headroom:
     """Return the limits as they stand at the end of the window, or now when it is still running.
 
-    `model` keeps the group that this model belongs to; `complete` is the watermark of the minutes where the caller
-    knows it already. A limit is listed when a call drew on its group in the range or in the last hour, and somebody
-    has said what it is.
+    `model` keeps the group that this model belongs to; `beforehand` is what was read of `look_up` with other questions.
+    A limit is listed when a call drew on its group in the range or in the last hour, and somebody has said what it is.
     """
     at, kept = min(now, window.end), kept_from("limit_minute", now)
-    complete = complete or complete_to(project_id, now=now)
-    environment_id = find(project_id, DimensionKind.ENVIRONMENT, environment) if environment != "" else None
-    drawn_on = [] if environment != "" and environment_id is None else _pools(project_id, model)
-    rows = Rows(project_id, drawn_on, environment_id or 0)
-    told = _told(drawn_on, rows.newest(Window(min(kept, at), at)))
+    first = beforehand or alone(look_up(project_id, environment, at, now=now))
+    complete = first.complete_to
+    drawn_on = [] if first.environment_id is None else _pools(first.models, model)
+    rows = Rows(project_id, drawn_on, first.environment_id or 0)
+    told = _told(drawn_on, rows.newest(Window(min(kept, at), at)), first.by_api)
     limits = {key: newest.limit for key, (newest, _) in told.items()}
     hour = Window(ceil(at, MINUTE) - PEAK * MINUTE, ceil(at, MINUTE))
     range_ = Window(min(max(window.start, kept), at), at)
@@ -162,8 +185,24 @@ def headroom(
         bucket,
         _refused(of_range, starts, bucket, Window(kept, max(at, kept))),
         kept,
-        rows.spend_limit_at(month_of(at).start),
+        first.spend_limit_at,
     )
+
+
+def look_up(project_id: int, environment: str, at: datetime, *, now: datetime) -> Steps[Beforehand]:
+    """Find what `headroom` needs and what can be read together with other questions."""
+    filters, models, complete, by_api = yield from beside(
+        resolve(Slice(project_id, environment)),
+        labels(project_id, "model"),
+        complete_to(project_id, now=now),
+        provider_limits(),
+    )
+    if filters is None:
+        return Beforehand(None, {}, complete, {}, None)
+    environment_id = int(filters.get("environment", 0))
+    seen = yield from spend_limit_at(project_id, environment_id, month_of(at).start)
+    named = {key: name for key, name in models.items() if isinstance(key, int) and key != ABSENT}
+    return Beforehand(environment_id, named, complete, by_api, seen)
 
 
 def month_of(at: datetime) -> Window:
@@ -172,30 +211,30 @@ def month_of(at: datetime) -> Window:
     return Window(start, start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1))
 
 
-def _pools(project_id: int, model: str) -> list[Pool]:
+def _pools(models: Mapping[int, str], model: str) -> list[Pool]:
     """Return all pools the project's models can draw on, two for each group: fast calls have one of their own."""
-    found = pools(project_id)
     return [
-        Pool(f"{group} fast" if is_fast else group, models[0], is_fast)
-        for group, models in sorted(found.items())
+        Pool(f"{group} fast" if is_fast else group, of_group[0], is_fast)
+        for group, of_group in sorted(pools(models).items())
         if model == "" or group == group_of(model)
         for is_fast in (False, True)
     ]
 
 
 def _told(
-    pools: Sequence[Pool], headers: Mapping[tuple[int, str], Headers]
+    drawn_on: Sequence[Pool],
+    headers: Mapping[tuple[int, str], Headers],
+    by_api: Mapping[tuple[str, str], tuple[int, datetime]],
 ) -> dict[tuple[int, str], tuple[Told, Told | None]]:
     """Return the newest word on each limit and the other one, in the order of the pools."""
-    by_api = {(limit.group, limit.limiter): limit for limit in ProviderLimit.objects.all()}
     found = {}
-    for place, pool in enumerate(pools):
+    for place, pool in enumerate(drawn_on):
         for limiter in LIMITERS:
             said: list[Told] = []
             if (told := headers.get((place, limiter))) is not None:
                 said.append(Told(told.limit, told.at, "headers", told.remaining))
             if (api := by_api.get((pool.group, limiter))) is not None:
-                said.append(Told(api.value, api.read_at, "api"))
+                said.append(Told(*api, "api"))
             said.sort(key=lambda one: one.at, reverse=True)
             if said:
                 found[place, limiter] = said[0], said[1] if len(said) > 1 else None

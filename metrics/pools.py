@@ -7,14 +7,15 @@ from ingest.model_groups import group_of
 from ingest.vocabulary import DimensionKind
 
 
-def pools(project_id: int) -> dict[str, list[int]]:
+def pools(models: Mapping[int, str]) -> dict[str, list[int]]:
     """Return the models of each group, by the group's name. The first is the oldest, and so the pool's own number."""
     found: dict[str, list[int]] = {}
-    for model, name in sorted(names(project_id, DimensionKind.MODEL).items()):
+    for model, name in sorted(models.items()):
         found.setdefault(name if name == OTHER_NAME else group_of(name), []).append(model)
     return found
 
 
 def numbers(project_id: int) -> Mapping[int, int]:
     """Return the number of each model's pool. It never changes: models that come later have larger numbers."""
-    return {model: models[0] for models in pools(project_id).values() for model in models}
+    found = pools(names(project_id, DimensionKind.MODEL))
+    return {model: models[0] for models in found.values() for model in models}

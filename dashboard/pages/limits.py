@@ -1,8 +1,8 @@
 """Limits: which is nearest, how long until it is full, and are calls turned away now?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from django.urls import reverse
 
@@ -15,7 +15,8 @@ from dashboard.query import LABELS
 from dashboard.tiles import Tile
 from metrics import units
 from metrics.limit_sql import REFUSALS as BY_PROVIDER
-from metrics.limits import NOW
+from metrics.limits import NOW, look_up
+from metrics.steps import Steps
 
 # A limit that will be full within so many minutes is worth a warning at any height.
 SOON: Final = 60
@@ -127,6 +128,12 @@ def notes(look: Look) -> Sequence[str]:
     return said
 
 
+def questions(look: Look) -> Mapping[str, Steps[Any]]:
+    """Ask what limits and spend need before minutes are read, together with all else."""
+    query, at = look.query, min(look.now, look.window.end)
+    return month_so_far(look) | {"limits": look_up(query.slice.project_id, query.environment, at, now=look.now)}
+
+
 LIMITS: Final = Page(
     "limits",
     "Limits",
@@ -135,6 +142,6 @@ LIMITS: Final = Page(
     (HeadroomPanel(), UtilisationPanel(), RefusedPanel(), SpendPanel(), CapacityPanel()),
     tiles,
     notes,
-    questions=month_so_far,
+    questions=questions,
     form="dashboard/_what_if.html",
 )

@@ -9,9 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from budgets.models import Budget
 from dashboard.pages.limits import LIMITS
@@ -20,6 +18,7 @@ from metrics import limits as measured
 from projects.models import Project
 from tests import factories
 from tests.dashboard.conftest import count
+from tests.dashboard.test_number_of_queries import MOST, asked
 
 pytestmark = pytest.mark.django_db
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -308,13 +307,8 @@ def test_many_groups_are_in_the_file_and_not_all_on_the_page(viewer: Client, pro
 
 
 def test_the_page_asks_few_questions(viewer: Client, pressed: Project) -> None:
+    assert asked(viewer, "/limits/") == (10, 2)
     Budget.objects.create(project=pressed, name="Month", amount_nanousd=10**9)
-    viewer.get("/limits/")
-    with CaptureQueriesContext(connection) as asked:
-        viewer.get("/limits/")
-    # Five of them are the frame's: projects (twice), environments, the watermark, what fires.
-    assert len([query for query in asked if not _is_of_the_session(query["sql"])]) <= 16
-
-
-def _is_of_the_session(sql: str) -> bool:
-    return "django_session" in sql or '"auth_user"."password"' in sql
+    found = [asked(viewer, "/limits/")[0], asked(viewer, "/limits/?feature=inbox&x=2")[0]]
+    assert found == [11, 11]
+    assert asked(viewer, "/limits/?env=production")[0] <= MOST
