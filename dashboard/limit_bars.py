@@ -100,7 +100,7 @@ _HEADROOM: Final = (
 
 
 def _row(look: Look, one: Standing) -> tuple[object, ...]:
-    told, now = one.limit.told, one.limit.now
+    told, now = one.limit.told, one.share
     refused = look.headroom.refusals.get(one.limit.group, NOTHING)
     return (
         *(one.group, one.limiter, decimal(one.now), decimal(now.told), decimal(now.counted), decimal(one.peak)),
@@ -132,7 +132,7 @@ def _group(look: Look, name: str, found: Sequence[Standing]) -> Group:
 
 
 def _bar(look: Look, one: Standing) -> Bar:
-    told, now = one.limit.told, one.limit.now
+    told, now = one.limit.told, one.share
     beside = ""
     if now.told is not None and now.counted is not None and abs(now.told - now.counted) > APART:
         beside = f"headers {units.ratio(now.told)}, counted {units.ratio(now.counted)}"

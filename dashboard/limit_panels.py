@@ -282,9 +282,7 @@ def _capacity(look: Look) -> str:
     if found.processes == 0:
         return f"No process has spoken in the last two minutes. {waits}"
     spoke = "1 process" if found.processes == 1 else f"{units.count(found.processes)} processes"
-    now = (
-        "nothing is known of their queues" if found.waiting is None else f"{units.count(found.waiting)} calls wait now"
-    )
+    now = "nothing is known of queues" if found.waiting is None else f"{units.count(found.waiting)} calls wait now"
     more = (
         f", {found.groups - len(found.stands)} groups of models are not listed"
         if found.groups > len(found.stands)

@@ -34,11 +34,16 @@ class Standing:
     """One limit under the traffic assumed."""
 
     limit: Limit
-    now: Fraction | None
-    """Of the last minutes the fullest; None: unknown."""
+    share: Share
+    """Of the last minutes the fullest, by each measure."""
     peak: Fraction | None
     full_at: datetime | None
     """About when it is full, at this rate; None: not in sight."""
+
+    @property
+    def now(self) -> Fraction | None:
+        """Return how far it is used now; None: unknown."""
+        return self.share.larger
 
     @property
     def group(self) -> str:
@@ -72,12 +77,11 @@ def _standing(limit: Limit, factor: Fraction, at: datetime) -> Standing:
     left = limit.minutes_left(factor)
     # A minute that has begun is not told as if it were certain: the time is rounded up.
     full_at = None if left is None else at + timedelta(minutes=ceil(left))
-    return Standing(limit, _times(limit.now, factor), _times(limit.peak, factor), full_at)
+    return Standing(limit, _times(limit.now, factor), _times(limit.peak, factor).larger, full_at)
 
 
-def _times(share: Share, factor: Fraction) -> Fraction | None:
-    larger = share.larger
-    return None if larger is None else larger * factor
+def _times(share: Share, factor: Fraction) -> Share:
+    return Share(*(None if measure is None else measure * factor for measure in share))
 
 
 def tone(share: Fraction | None) -> Tone:

@@ -33,7 +33,7 @@ def answer(look: Look) -> Answer:
             f"worker asks the Rate Limits API. {_throttled(look)}",
             "unknown",
         )
-    text, detail, level = assumed(look) + _nearest(look, found[0]), _throttled(look), _tone(look, found[0])
+    text, detail, level = _nearest(look, found[0]), _throttled(look), _tone(look, found[0])
     if not look.headroom.in_range.by_provider:
         return Answer(text, detail, level)
     href = reverse("logs") + look.query.string(err="rate_limit", status="", x="")
@@ -44,12 +44,12 @@ def _nearest(look: Look, nearest: Standing) -> str:
     if nearest.now is None:
         when = age(nearest.limit.told.at, look.headroom.at)
         return f"How far limits are used is not known just now; {nearest.name} were told {when}."
-    of = f"{units.ratio(nearest.now)} of {nearest.amount} a minute"
+    name, of = f"{assumed(look)}{nearest.name}", f"{units.ratio(nearest.now)} of {nearest.amount} a minute"
     if nearest.now >= 1:
-        return f"{nearest.name} are used up: {of}."
+        return f"{name} are used up: {of}."
     if nearest.full_at is None:
-        return f"{nearest.name} are nearest: {of}, with no rise that would fill it."
-    return f"{nearest.name} are nearest: {of}, at this rate full at {clock(nearest.full_at, look.now)} UTC."
+        return f"{name} are nearest: {of}, with no rise that would fill it."
+    return f"{name} are nearest: {of}, at this rate full at {clock(nearest.full_at, look.now)} UTC."
 
 
 def _throttled(look: Look) -> str:
