@@ -160,7 +160,7 @@ class SpendPanel:
 
     key: str = "spend"
     title: str = "Spend this month"
-    width: str = "half"
+    width: str = "full"
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
@@ -239,7 +239,7 @@ class CapacityPanel:
 
     key: str = "capacity"
     title: str = "Our own capacity"
-    width: str = "half"
+    width: str = "full"
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
