@@ -149,6 +149,7 @@ RETENTION_DAYS = {
     "request_log": env.int("RETENTION_CALL_DAYS", default=90),
     "facet_minute": env.int("RETENTION_MINUTE_DAYS", default=3),
     "facet_hour": env.int("RETENTION_HOUR_DAYS", default=396),
+    "limit_minute": env.int("RETENTION_LIMIT_DAYS", default=8),
 }
 
 # --- periodic work --------------------------------------------------------------------------------
@@ -156,6 +157,12 @@ RETENTION_DAYS = {
 # redis://… when there is more than one host; without it the broker is a directory. It holds no truth either way.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or "filesystem://"
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
+
+# --- the provider ---------------------------------------------------------------------------------
+
+# An admin key of the organisation: with it the worker reads the limits from the provider's Rate Limits API.
+ANTHROPIC_ADMIN_KEY = env.str("ANTHROPIC_ADMIN_KEY", default="")
+ANTHROPIC_API_URL = env.str("ANTHROPIC_API_URL", default="https://api.anthropic.com").rstrip("/")
 
 # --- mails ----------------------------------------------------------------------------------------
 

@@ -1,16 +1,15 @@
 """Which calls the clients hold back themselves just now, in a sentence for each group of models."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import DatabaseError, connection
 
 from dashboard.query import DashboardQuery
 from ingest.vocabulary import BreakerState
+from metrics.capacity import SILENT
 
-# A client that has nothing to send says every half minute that it lives.
-SILENT: Final = timedelta(minutes=2)
 # Clients name the groups, and a hostile one as many as it likes.
 MOST_GROUPS: Final = 3
 

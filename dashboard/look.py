@@ -13,7 +13,9 @@ from django.conf import settings
 
 from alerting.models import OPEN, Alert
 from dashboard.query import DAY, HOUR, DashboardQuery
-from metrics import asks, queries
+from metrics import asks, limits, queries
+from metrics.capacity import Capacity, capacity
+from metrics.limits import Headroom
 from metrics.queries import Answer
 from metrics.readings import Breakdown, Reading, Series
 from metrics.slices import Dimension
@@ -197,6 +199,25 @@ class Look:
     @property
     def firing(self) -> tuple[Alert, ...]:
         return tuple(alert for alert in self.open_alerts if alert.state in OPEN)
+
+    @cached_property
+    def headroom(self) -> Headroom:
+        """The provider's limits; of all filters only the environment and the model say anything about them."""
+        query = self.query
+        return limits.headroom(
+            query.slice.project_id,
+            self.window,
+            query.bucket,
+            environment=query.environment,
+            model=query.model,
+            beforehand=self.answer("limits"),
+            now=self.now,
+        )
+
+    @cached_property
+    def capacity(self) -> Capacity:
+        """How the application's own processes stand now."""
+        return capacity(self.query.slice.project_id, now=self.now)
 
     @property
     def complete_to(self) -> datetime:

@@ -262,6 +262,22 @@ class BreakerTransition(models.Model):
         return f"{self.group} at {self.at:%Y-%m-%d %H:%M:%S}"
 
 
+class ProviderLimit(models.Model):
+    """What the provider's Rate Limits API says this installation's organisation may use, as last read."""
+
+    pk = models.CompositePrimaryKey("group", "limiter")
+    group = models.CharField(max_length=100, help_text="The models that share it, as ingest.model_groups names them.")
+    limiter = models.CharField(max_length=16, help_text="requests, input or output; per minute.")
+    value = models.BigIntegerField()
+    read_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "provider_limit"
+
+    def __str__(self) -> str:
+        return f"{self.group} {self.limiter}"
+
+
 class Score(models.Model):
     """What somebody thought of an answer: a number or a word under a name, told at any time. The newest counts."""
 

@@ -1,4 +1,4 @@
-"""Retention of the rollups: facets are kept for the days the settings say, cubes and users' days for ever."""
+"""Retention of the rollups: facets and limits go after the days the settings say, cubes and users' days never."""
 
 from datetime import datetime
 from typing import Final
@@ -7,13 +7,13 @@ from django.db import connection
 
 from ingest.partitions import kept_from
 
-TABLES: Final = ("facet_minute", "facet_hour")
+TABLES: Final = ("facet_minute", "facet_hour", "limit_minute")
 # Rows deleted by one statement: short locks, and a statement that ends within its time.
 ROWS_AT_ONCE: Final = 20_000
 
 
 def drop_expired(*, now: datetime) -> int:
-    """Delete the facet rows of days past their retention, and return how many. Safe to interrupt and to repeat."""
+    """Delete the rows of days past their retention, and return how many. Safe to interrupt and to repeat."""
     return sum(_drop(table, kept_from(table, now)) for table in TABLES)
 
 

@@ -18,9 +18,10 @@ from django.db import connection, transaction
 
 from ingest.partitions import kept_from, lower_bound, storable
 from ingest.vocabulary import Grain
-from metrics import marks, rollup_sql
+from metrics import limit_sql, marks, rollup_sql
 from metrics.marks import Dirty, Run
 from metrics.plan import open_day, open_month
+from metrics.pools import numbers
 from metrics.windows import FOREVER, SPANS, Window, ceil, floor
 from projects.models import Project
 
@@ -130,6 +131,10 @@ def _recompute_minutes(dirty: Sequence[Dirty], now: datetime) -> None:
     # Older minutes would be dropped again within the hour; the hours know them.
     for run in marks.runs([each for each in dirty if each.bucket >= kept], Grain.MINUTE, longest=60):
         _replace(run, ("facet_minute",), rollup_sql.facet_minute())
+    kept = kept_from("limit_minute", now)
+    for run in marks.runs([each for each in dirty if each.bucket >= kept], Grain.MINUTE, longest=60):
+        pools = numbers(run.project_id)
+        _replace(run, ("limit_minute",), limit_sql.limit_minute(), models=list(pools), pools=list(pools.values()))
 
 
 def _recompute_hours(dirty: Sequence[Dirty], _: datetime) -> None:
@@ -151,13 +156,14 @@ def _recompute_months(dirty: Sequence[Dirty], _: datetime) -> None:
             cursor.execute(rollup_sql.user_month(), of_month)
 
 
-def _replace(run: Run, tables: Sequence[str], insert: str) -> None:
+def _replace(run: Run, tables: Sequence[str], insert: str, **more: Any) -> None:
     values: dict[str, Any] = {
         "project": run.project_id,
         "start": run.window.start,
         "stop": run.window.end,
         "first": lower_bound(run.window.start),
         "end": lower_bound(run.window.end),
+        **more,
     }
     with connection.cursor() as cursor:
         for table in tables:

@@ -74,4 +74,5 @@
     if ("keys" in event.target.dataset) try { localStorage.setItem("keys", event.target.checked ? "on" : "off"); } catch { /* until the next page */ }
     event.target.form?.classList.contains("js-submit") && event.target.form.requestSubmit();
   });
+  document.addEventListener("input", event => { if (event.target.type === "range") event.target.form.querySelector("output").textContent = `${event.target.value} ×`; });
 })();

@@ -11,8 +11,9 @@ import anthropic
 import msgspec
 
 import llmclient
-from ingest import guards, wire
+from ingest import guards, model_groups, wire
 from ingest.vocabulary import BreakerState, ErrorCategory, Outcome, Source, StopReason
+from llmclient._models import group_of
 from llmclient._score import score_of
 from llmclient.testing import Answer, FakeAnthropic, fail, reply
 from tests import factories
@@ -159,3 +160,17 @@ def test_what_the_client_emits_is_what_the_server_reads() -> None:
     assert {key for event in sent for key in event.get("quality") or {}} <= fields_of(wire.Quality)
     assert {key for event in sent for key in event.get("budget") or {}} <= fields_of(wire.Budget)
     assert {key for event in sent for key in event.get("hashes") or {}} <= fields_of(wire.Hashes)
+
+
+def test_both_sides_pool_the_same_models() -> None:
+    """The dashboard puts what a client says of its limiters beside what the answers said of the limits."""
+    models = [
+        "claude-opus-5-5", "claude-opus-5", "claude-sonnet-4-5-20250929", "claude-haiku-4-5", "claude-fable-5-2",
+        "claude-3-opus", "somebody-elses", "one", "", "claude-", "a-b-c-d", "CLAUDE-opus-5",
+    ]  # fmt: skip
+    for model in models:
+        for fast in (False, True):
+            assert model_groups.group_of(model, fast=fast) == group_of(model, fast=fast), model
+    assert model_groups.group_of("claude-sonnet-4-5-20250929") == "sonnet-4"
+    assert model_groups.group_of("claude-opus-5-5", fast=True) == "opus-5 fast"
+    assert model_groups.spoken("opus-5 fast") == "Opus 5 fast"

@@ -8,6 +8,7 @@ from typing import Final
 from django.db import connection
 
 from config.demo import story
+from config.demo.meters import Meters
 from config.demo.telling import event_of
 from ingest import wire
 from ingest.partitions import ensure_days, lower_bound, storable
@@ -54,10 +55,12 @@ def write(
         made_up_tokens=True,
     )
     origin = Origin(project.pk, story.ENVIRONMENT, project.infra_nanousd_per_request, project.infra_nanousd_per_token)
+    meters = Meters()
     done = stored = 0
     for batch in _batches(made):
         calls = [traffic.assign(arrival) for arrival in batch]
-        events = [wire.event_of(event_of(call, with_content=end - call.at < CONTENT)) for call in calls]
+        told = [event_of(call, with_content=end - call.at < CONTENT) | meters.told(call) for call in calls]
+        events = [wire.event_of(each) for each in told]
         stored += store(events, origin=origin, now=now).accepted
         done += len(batch)
         progress(done, len(made))

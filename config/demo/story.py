@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Final
 
+from llmclient.testing import Limits
 from llmclient.testing.arrivals import rhythm
 from llmclient.testing.traffic import Incident, Release, Trouble
 
@@ -20,6 +21,9 @@ GROWTH: Final = 1.6
 LIVE_PER_SECOND: Final = 0.3
 RAMP: Final = timedelta(hours=2)
 """So long before the end of the history calls begin to grow towards the live rate: what is live must not be a cliff."""
+
+LIMITS: Final = Limits(requests=40, input_tokens=50_000, output_tokens=8_000)
+"""What the provider allows a minute: near enough to what is used that the page of limits has something to say."""
 
 LIVE_EVERY: Final = timedelta(minutes=15)
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from llmclient.testing import Limits
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PATIENCE: Final = 5.0  # seconds it gets to end by itself
 
@@ -16,11 +18,15 @@ class FakeNotRunningError(RuntimeError):
 
 
 @contextmanager
-def fake_process(*, speed: float = 1.0, limits: bool = False) -> Iterator[str]:
+def fake_process(*, speed: float = 1.0, limits: Limits | None = None) -> Iterator[str]:
     """Its address, while it runs. It ends with us, however we end. Raises FakeNotRunningError."""
     command = [sys.executable, "-m", "llmclient.testing", "--until-stdin-closes", "--speed", str(speed)]
-    if not limits:
+    if limits is None:
         command.append("--no-limits")
+    else:
+        command += ["--requests-per-minute", str(limits.requests)]
+        command += ["--input-tokens-per-minute", str(limits.input_tokens)]
+        command += ["--output-tokens-per-minute", str(limits.output_tokens)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -4,8 +4,9 @@ from typing import Final
 
 from dashboard.page import Page
 from dashboard.pages.errors import ERRORS
+from dashboard.pages.limits import LIMITS
 from dashboard.pages.overview import OVERVIEW
 from dashboard.pages.quality import QUALITY
 from dashboard.pages.usage import USAGE
 
-PAGES: Final[tuple[Page, ...]] = (OVERVIEW, USAGE, ERRORS, QUALITY)
+PAGES: Final[tuple[Page, ...]] = (OVERVIEW, LIMITS, USAGE, ERRORS, QUALITY)

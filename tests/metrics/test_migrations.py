@@ -72,6 +72,7 @@ def test_what_is_counted_since_0004_is_counted_of_the_past_too() -> None:
         *((0, at, owner.pk) for at in (recent, recent + HOUR)),
         (1, old, owner.pk),
     ]
+    call_command("migrate", "metrics", verbosity=0)
     settle()
     # The month that is not over is counted again a little later.
     assert {grain for grain, _, _ in rollups.marks()} <= {3}

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         spool = Path(settings.VITALS_HOME) / "demo-spool"
         llmclient.configure(setup.dsn(token), app="demo-product", release="2026.11.2", spool=spool)
         try:
-            with fake_process(limits=True) as url:
+            with fake_process(limits=story.LIMITS) as url:
                 made = live.run(url, per_second=options["rate"], stop=stop)
                 llmclient.close()
         except FakeNotRunningError as error:

@@ -92,3 +92,11 @@ def test_the_incidents_are_in_order_and_within_the_four_weeks() -> None:
     assert [incident.start for incident in incidents] == sorted(incident.start for incident in incidents)
     assert incidents[0].start > now - story.HISTORY
     assert incidents[-1].end < now
+
+
+def test_answers_tell_limits_that_come_near_and_are_never_overdrawn(project: Project) -> None:
+    write(project)
+    assert scalar("SELECT count(*) FROM request_log WHERE (output_limit = 8000) <> (http_status = 200)") == 0
+    told = "SELECT min({0}_remaining) >= 0 AND max({0}_remaining) <= {1} FROM request_log"
+    for name, limit in (("requests", 40), ("input", 50_000), ("output", 8_000)):
+        assert scalar(told.format(name, limit)) is True
