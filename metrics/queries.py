@@ -12,7 +12,10 @@ from itertools import count, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from ingest.vocabulary import Grain
 from metrics.catalog import METRICS, Metric
+from metrics.forecast import WEEKS, Forecast, history_of
+from metrics.forecast import forecast as ahead
 from metrics.formulas import ALWAYS, Columns, Sum, Totals, columns_of
 from metrics.gather import Keep, Strip, gather, gather_rest, gather_strips, largest
 from metrics.marks import first_day_lacking
@@ -22,9 +25,20 @@ from metrics.selection import Key, Question, labels, overflow, resolve
 from metrics.slices import Dimension, Slice
 from metrics.units import ENOUGH_EVENTS
 from metrics.watermark import complete_to, of_pieces
-from metrics.windows import FOREVER, Window, seconds_of
+from metrics.windows import FOREVER, SPANS, Window, floor, seconds_of
 
-__all__ = ["WindowTooWideError", "breakdown", "compare", "complete_to", "series", "several_series", "value", "values"]
+__all__ = [
+    "WindowTooWideError",
+    "breakdown",
+    "compare",
+    "complete_to",
+    "forecast",
+    "forecast_of",
+    "series",
+    "several_series",
+    "value",
+    "values",
+]
 
 _EXACT: Final = Context(prec=28)
 _NOTHING: Final = Totals()
@@ -167,6 +181,28 @@ def compare(metric: str, window: Window, other: Window, slice_: Slice, *, now: d
         relative=_relative(reading.value, before.value),
         enough=min(reading.sample, before.sample) >= ENOUGH_EVENTS,
     )
+
+
+def forecast(metric: str, period: Window, slice_: Slice, *, now: datetime) -> Forecast | None:
+    """Return what a sum comes to when the period ends, from its hours of the last weeks.
+
+    The period starts with a whole hour. None with less than three days of history, and for a period that is over or has
+    not begun. Raises WindowTooWideError.
+    """
+    assert isinstance(METRICS[metric].formula, Sum), metric
+    if not period.contains(now):
+        return None
+    hour = SPANS[Grain.HOUR]
+    known = Window(min(floor(now, hour) - WEEKS * timedelta(days=7), period.start), now)
+    (by_hour,) = series(metric, known, slice_, bucket=hour, now=now)
+    return forecast_of(by_hour, period, now=now)
+
+
+def forecast_of(by_hour: Series, period: Window, *, now: datetime) -> Forecast | None:
+    """Return the same from hours read before: up to now, from before the period began."""
+    sums = [int(each or 0) for each in by_hour.values]
+    so_far = sum(sums[bisect_left(by_hour.starts, period.start) :])
+    return ahead(history_of(by_hour.starts, sums, until=now), so_far, period, now=now)
 
 
 def _asked(metrics: Iterable[str]) -> list[Metric]:
