@@ -12,6 +12,7 @@ from django.conf import settings
 
 from dashboard.query import DAY, HOUR, DashboardQuery
 from metrics import queries
+from metrics.comparison import Comparison
 from metrics.readings import Breakdown, Reading, Series
 from metrics.slices import Dimension
 from metrics.windows import Window, floor
@@ -102,6 +103,13 @@ class Look:
         window = Window(start, max(self.window.end - shift, start + step))
         found = queries.several_series(("requests", "latency_p95"), window, self.query.slice, bucket=step, now=self.now)
         return {metric: series[0] for metric, series in found.items()}
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """The elapsed part against the comparison; None without one."""
+        if self.earlier is None:
+            return None
+        return Comparison(self.elapsed, self.earlier, self.query.slice, now=self.now)
 
     def parts_over_time(self, metric: str, by: Dimension) -> tuple[Series, ...]:
         return queries.series(

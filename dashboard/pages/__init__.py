@@ -3,6 +3,7 @@
 from typing import Final
 
 from dashboard.page import Page
+from dashboard.pages.compare import COMPARE
 from dashboard.pages.overview import OVERVIEW
 
-PAGES: Final[tuple[Page, ...]] = (OVERVIEW,)
+PAGES: Final[tuple[Page, ...]] = (OVERVIEW, COMPARE)

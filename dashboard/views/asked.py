@@ -20,14 +20,21 @@ def environments(project: Project) -> Collection[str]:
 
 def read(request: HttpRequest) -> DashboardQuery:
     """Parse the address and keep the result on the request, where the frame of the page finds it."""
+    projects = list(Project.objects.all())
+    request.dashboard_projects = projects  # type: ignore[attr-defined]
     found = address.parse(
         request.GET,
-        projects=list(Project.objects.all()),
+        projects=projects,
         environments=environments,
         now=timezone.now(),
     )
     request.dashboard_query = found  # type: ignore[attr-defined]
     return found
+
+
+def projects(request: HttpRequest) -> list[Project]:
+    """Return what `read` has found there is."""
+    return list(request.dashboard_projects)  # type: ignore[attr-defined]
 
 
 def notices(request: HttpRequest, asked: DashboardQuery) -> list[str]:

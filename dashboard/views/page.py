@@ -127,9 +127,9 @@ def _not_measured(query: DashboardQuery) -> list[str]:
 def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
     assert query.project is not None
     return {
-        "projects": list(type(query.project).objects.all()),
+        "projects": asked.projects(request),
         "environments": asked.environments(query.project),
         "presets": PRESETS,
-        "comparisons": COMPARISONS,
+        "comparisons": COMPARISONS if query.against is None else COMPARISONS | {query.cmp: query.compared_with},
         "notices": asked.notices(request, query),
     }
