@@ -40,7 +40,7 @@ SELECT held.name,
  ORDER BY count(*) DESC, held.name
  LIMIT %(most)s
 """
-_WORDS: Final = {
+WORDS: Final = {
     "failure_share": "too many of them failed",
     "consecutive_failures": "several in a row failed",
     "probes_failed": "those let through to find out failed too",
@@ -76,7 +76,7 @@ def sentences(query: DashboardQuery) -> list[str]:
 
 
 def written(held: Held, now: datetime) -> str:
-    because = f", because {_WORDS.get(held.reason, f'“{held.reason}”')}" if held.reason else ""
+    because = f", because {WORDS.get(held.reason, f'“{held.reason}”')}" if held.reason else ""
     since = "" if held.since is None else f" since {_clock(held.since, now)} UTC"
     if held.stopped == 0:
         stopped = "" if since == because == "" else f"; they were not let through{since}{because}"

@@ -20,7 +20,7 @@ from dashboard.compare_words import (
 )
 from dashboard.drawing import Drawn, spoken, timetable
 from dashboard.grids import Cell, Grid, Head
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.query import HOUR
 from dashboard.tables import Column, Table
 from metrics import queries, units
@@ -48,6 +48,7 @@ class CoursePanel:
     key: str = "course"
     title: str = "Side by side"
     width: str = "full"
+    needs: tuple[Need, ...] = ()
 
     def draw(self, look: Look) -> Drawn:
         compared, measure = look.comparison, measure_of(look.query)
@@ -195,6 +196,7 @@ class BridgePanel:
     key: str = "bridge"
     title: str = "What the difference in cost comes from"
     width: str = "half"
+    needs: tuple[Need, ...] = ()
 
     def draw(self, look: Look) -> Drawn:
         columns = (Column("Step"), Column("Cost", Unit.NANOUSD))
@@ -248,6 +250,7 @@ class MoversPanel:
     key: str = "movers"
     title: str = "What is different"
     width: str = "half"
+    needs: tuple[Need, ...] = ()
 
     def draw(self, look: Look) -> Drawn:
         measure = measure_of(look.query)

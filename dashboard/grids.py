@@ -4,13 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.safestring import SafeString
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A column: its heading, and whether it names the row, says something, counts, or shows a share as a bar."""
+    """A column: its heading, and whether it names the row, says something, counts, or shows a bar or a sparkline."""
 
     label: str
-    kind: Literal["name", "text", "number", "bar"] = "number"
+    kind: Literal["name", "text", "number", "bar", "spark"] = "number"
+    href: str = ""
+    """Orders the rows by this column."""
+    is_sorted: bool = False
+    """The rows are ordered by this column, largest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,9 @@ class Cell:
     """For the title and for those who listen: what the tone means, or the number with every digit."""
     share: int = 0
     """Percent, for a bar."""
+    heat: int = 0
+    """From 1 to 5: how strong its ground is coloured; 0: not at all."""
+    spark: SafeString | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +39,19 @@ class Grid:
 
     heads: Sequence[Head]
     rows: Sequence[Sequence[Cell]]
+    sums: Sequence[Sequence[Cell]] = ()
+    """Rows at the foot: all of the others together."""
+    is_wide: bool = False
+    """Many columns: smaller print, and a scroll bar of its own where the window is narrow."""
 
     @property
     def lines(self) -> Iterator[list[tuple[Head, Cell]]]:
-        for row in self.rows:
+        return self._lines(self.rows)
+
+    @property
+    def foot(self) -> Iterator[list[tuple[Head, Cell]]]:
+        return self._lines(self.sums)
+
+    def _lines(self, rows: Sequence[Sequence[Cell]]) -> Iterator[list[tuple[Head, Cell]]]:
+        for row in rows:
             yield list(zip(self.heads, row, strict=True))

@@ -37,9 +37,13 @@ COMPARISONS: Final = {
 }
 STATUSES: Final = ("ok", "degraded", "error", "rejected", "cancelled", "failed")
 ERRORS: Final = frozenset(category.name.lower() for category in ErrorCategory if category is not ErrorCategory.NONE)
-FILTERS: Final = ("feature", "model", "prompt_type", "version", "key", "release", "user", "session", "status", "err")
+# Calls that were paid for and brought no usable answer, by why.
+WASTE: Final = ("failed", "truncated", "invalid")
+FILTERS: Final = (
+    *("feature", "model", "prompt_type", "version", "key", "release", "user", "session", "status", "err", "waste"),
+)
 # What only single calls have: measured numbers are not kept by these.
-ONLY_LOGS: Final = ("session", "status")
+ONLY_LOGS: Final = ("session", "status", "waste")
 # What a page may be cut by.
 GROUPS: Final = {
     "feature": "feature",
@@ -51,10 +55,17 @@ GROUPS: Final = {
     "env": "environment",
     "release": "release",
 }
+# What a table may be ordered by, largest first: metrics, and the change against the comparison.
+SORTS: Final = (
+    *("requests", "input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens", "spend"),
+    *("cost_per_request", "cost_per_success", "fully_loaded_cost", "latency_p95", "error_rate", "cache_hit_rate"),
+    "change",
+)
 # Choices of single pages: they do not go along to the next.
-OPTIONS: Final = ("g", "metric", "x")
+OPTIONS: Final = ("g", "metric", "sort", "x")
 LABELS: Final = {
     "g": "grouping",
+    "sort": "order",
     "x": "factor",
     "prompt_type": "prompt type",
     "version": "prompt version",
@@ -95,11 +106,13 @@ class DashboardQuery:
     session: str = ""
     status: str = ""
     err: str = ""
+    waste: str = ""
     cmp: str = "7d"
     against: datetime | None = None
     """The start of the comparison where the address names a time and not one of COMPARISONS."""
     group: str = ""
     metric: str = ""
+    sort: str = ""
     factor: Decimal = Decimal(1)
     """What traffic is multiplied by in a what-if."""
     before: UUID | None = None
@@ -173,9 +186,9 @@ class DashboardQuery:
         return "the period before"
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """Return the parts of the address that are not the default."""
-        everything = {
+    def _written(self) -> dict[str, str]:
+        """Return all parts of an address in their order; those that are the default are empty."""
+        return {
             "project": self.project.slug if self.project is not None else "",
             "env": self.environment,
             "from": self.frm if self.frm != DEFAULT_FROM or not self.is_live else "",
@@ -184,13 +197,18 @@ class DashboardQuery:
             **{name: getattr(self, name) for name in FILTERS},
             "g": self.group,
             "metric": self.metric,
+            "sort": self.sort,
             "x": f"{self.factor.normalize():f}" if self.factor != 1 else "",
         }
-        return {name: value for name, value in everything.items() if value != ""}
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Return the parts of the address that are not the default."""
+        return {name: value for name, value in self._written.items() if value != ""}
 
     def string(self, **changes: str) -> str:
         """Return the query string of this query with some parameters changed; an empty value takes one away."""
-        merged = {**self.parameters, **changes}
+        merged = {**self._written, **changes}
         return "?" + urlencode({name: value for name, value in merged.items() if value != ""})
 
     @property
@@ -212,6 +230,35 @@ class DashboardQuery:
     @property
     def without_filters(self) -> str:
         return self.string(**dict.fromkeys(FILTERS, ""))
+
+    @property
+    def earlier(self) -> str:
+        """Return the query string of the range before this one, as long."""
+        span = self.end - self.start
+        return self.string(**{"from": stamp(self.start - span), "to": stamp(self.start)})
+
+    @property
+    def later(self) -> str:
+        """Return the query string of the range after this one; one that would reach beyond now moves with it."""
+        span = self.end - self.start
+        if self.end + span < self.now:
+            return self.string(**{"from": stamp(self.end), "to": stamp(self.end + span)})
+        return self.live
+
+    @property
+    def live(self) -> str:
+        """Return the query string of a range of this length that ends at now."""
+        return self.string(**{"from": f"now-{ceil_span(self.end - self.start, MINUTE) // MINUTE}m", "to": ""})
+
+    @property
+    def other_comparison(self) -> str:
+        """Return the query string without the comparison; with the usual one when there is none."""
+        return self.string(cmp="off" if self.cmp != "off" else "")
+
+    @property
+    def fixed(self) -> str:
+        """Return the query string of the same range as times that do not move: what is shared is what was seen."""
+        return self.string(**{"from": stamp(self.start), "to": stamp(self.end)})
 
     @property
     def elsewhere(self) -> str:

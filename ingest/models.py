@@ -256,6 +256,7 @@ class BreakerTransition(models.Model):
 
     class Meta:
         db_table = "breaker_transition"
+        indexes = [models.Index(fields=["project", "-at"], name="breaker_transition_at")]
 
     def __str__(self) -> str:
         return f"{self.group} at {self.at:%Y-%m-%d %H:%M:%S}"

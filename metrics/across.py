@@ -14,7 +14,7 @@ from django.db import connection
 
 from ingest.dimensions import ABSENT, names_of
 from ingest.vocabulary import ErrorCategory
-from metrics.clauses import OfColumn, Sql, everything, places, sums, union
+from metrics.clauses import OfColumn, everything, places, sums, union
 from metrics.edges import Placed, places_of, shared, sums_of
 from metrics.facts import HISTOGRAMS
 from metrics.formulas import ALWAYS, Totals
@@ -23,6 +23,7 @@ from metrics.marks import first_day_lacking
 from metrics.plan import CALLS, MOST_CALLS, Piece, WindowTooWideError, plan
 from metrics.selection import INTERNED, Key, Question
 from metrics.slices import NONE, Dimension, Slice
+from metrics.steps import Sql, alone
 from metrics.windows import FOREVER, Window
 
 
@@ -60,7 +61,9 @@ def across(
     if filters is None:
         return [{} for _ in cuts]
     by_user = "user_id" in filters or any(cut.by == "user_id" for cut in cuts)
-    lacking = [first_day_lacking(slice_.project_id, cut.window) for cut in cuts] if by_user else [None] * len(cuts)
+    lacking = (
+        [alone(first_day_lacking(slice_.project_id, cut.window)) for cut in cuts] if by_user else [None] * len(cuts)
+    )
     questions = [
         Question(
             slice_.project_id,
@@ -105,7 +108,7 @@ def _users(asked: Sequence[tuple[Question, Sequence[Piece] | None]], order: str)
     keys: set[Key] = set()
     for question, pieces in asked:
         by_order = replace(question, facts=ALWAYS | {order}, histograms=frozenset())
-        keys.update(largest(by_order, pieces or (), facts=[order], most=_MOST_USERS))
+        keys.update(alone(largest(by_order, pieces or (), facts=[order], most=_MOST_USERS)))
     return lambda column: Sql(f"{column} = ANY(%s)", (sorted(map(str, keys)),))
 
 

@@ -3,15 +3,16 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from ingest.partitions import lower_bound
 from metrics.facets import CUBE_DIMENSIONS, FACETS, facet_of
 from metrics.facts import CALLS_AND_PRICES, FACTS, Histogram
 from metrics.plan import CALLS, Piece
 from metrics.selection import Question
+from metrics.steps import Sql
 
-_COLUMNS: Final = {
+COLUMNS: Final = {
     **CUBE_DIMENSIONS,
     **{facet.dimension: facet.of_call for facet in FACETS if facet.dimension},
     "user_id": "user_id",
@@ -21,13 +22,6 @@ _DATED: Final = frozenset({"user_day", "user_month"})
 _ALMOST_A_MILLISECOND: Final = timedelta(microseconds=999)
 # A breakdown by these is about the calls that have one.
 _ONLY_WITH: Final = {"error": "error <> 0", "user_id": "user_id IS NOT NULL", "environment": "environment_id <> 0"}
-
-
-class Sql(NamedTuple):
-    """A part of a statement, with its values in the order of its placeholders."""
-
-    text: str
-    values: tuple[Any, ...] = ()
 
 
 # From the column that holds the key to an expression over it.
@@ -107,7 +101,7 @@ def column(question: Question, piece: Piece) -> str:
         return "0"
     if piece.table.name.startswith("facet_"):
         return "environment_id" if question.by == "environment" else "key"
-    return _COLUMNS[question.by]
+    return COLUMNS[question.by]
 
 
 def where(question: Question, piece: Piece, also: Sql) -> Sql:
@@ -149,7 +143,7 @@ def _of_facet(question: Question) -> list[Sql]:
 
 
 def _of_columns(question: Question) -> list[Sql]:
-    conditions = [Sql(f"{_COLUMNS[dimension]} = %s", (key,)) for dimension, key in question.filters.items()]
+    conditions = [Sql(f"{COLUMNS[dimension]} = %s", (key,)) for dimension, key in question.filters.items()]
     if question.by in _ONLY_WITH:
         conditions.append(Sql(_ONLY_WITH[question.by]))
     return conditions

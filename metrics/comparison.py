@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Final
 
 from ingest.histogram import bucket_of
-from metrics import queries
+from metrics import asks, queries
 from metrics.across import Cut, Parts, across
 from metrics.baseline import (
     DAYS_TO_LEARN,
@@ -38,6 +38,7 @@ from metrics.plan import MOST_CALLS, WindowTooWideError
 from metrics.readings import Series
 from metrics.selection import resolve
 from metrics.slices import Dimension, Slice
+from metrics.steps import Steps, alone
 from metrics.windows import Window, ceil, floor
 
 LONGEST: Final = timedelta(days=7)
@@ -62,6 +63,9 @@ _NOTHING: Final = Totals()
 _RAGGED: Final = timedelta(hours=2)
 
 
+Hours = Callable[[], dict[str, tuple[Series, ...]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is said of one measure."""
@@ -77,11 +81,15 @@ class Verdict:
 class Comparison:
     """Window A against window B of the same slice, each reading made when first asked for."""
 
-    def __init__(self, window: Window, other: Window, slice_: Slice, *, now: datetime) -> None:
+    def __init__(
+        self, window: Window, other: Window, slice_: Slice, *, now: datetime, hours: Hours | None = None
+    ) -> None:
+        """`hours` gives the answer to `ask_history` where that was put together with other questions."""
         self.window = window
         self.other = other
         self.slice = slice_
         self.now = now
+        self._hours = hours
         self._parts: dict[str, dict[Dimension, Sequence[Parts]]] = {}
         self._moved: dict[tuple[str, bool], list[Mover]] = {}
 
@@ -100,14 +108,21 @@ class Comparison:
 
     # --- what is read
 
+    def ask_history(self) -> Steps[dict[str, tuple[Series, ...]]] | None:
+        """Return the question for the hours of the weeks before, to be read together with others; None without one."""
+        if self.aligned.is_empty:
+            return None
+        span = Window(floor(self.window.start, _HOUR) - WEEKS * _WEEK, self.window.end)
+        return asks.several_series(list(MEASURES), span, self.slice, bucket=_HOUR, now=self.now)
+
     @cached_property
     def history(self) -> dict[str, Series]:
         """Every measure by the hour, over the weeks before and the window; empty where it cannot be read."""
-        if self.aligned.is_empty:
+        asked = self.ask_history()
+        if asked is None:
             return {}
-        span = Window(floor(self.window.start, _HOUR) - WEEKS * _WEEK, self.window.end)
         try:
-            found = queries.several_series(list(MEASURES), span, self.slice, bucket=_HOUR, now=self.now)
+            found = self._hours() if self._hours is not None else alone(asked)
         except WindowTooWideError:
             return {}
         return {key: series[0] for key, series in found.items()}
@@ -278,7 +293,7 @@ class Comparison:
 
     @cached_property
     def _filters(self) -> Mapping[str, int | str] | None:
-        return resolve(self.slice)
+        return alone(resolve(self.slice))
 
     def bridge(self, measure: Measure) -> Bridge:
         """Return the difference in cost, split into what it comes from. Raises WindowTooWideError.

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from metrics.clauses import Sql, column, everything, where
+from metrics.clauses import column, everything, where
 from metrics.facts import FACTS, Histogram
 from metrics.plan import CALLS, Piece
 from metrics.selection import Question
+from metrics.steps import Sql
 
 # A breakdown by these is about the calls that have one.
 _ONLY_WITH = frozenset({"error", "environment"})

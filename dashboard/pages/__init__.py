@@ -4,6 +4,9 @@ from typing import Final
 
 from dashboard.page import Page
 from dashboard.pages.compare import COMPARE
+from dashboard.pages.errors import ERRORS
 from dashboard.pages.overview import OVERVIEW
+from dashboard.pages.quality import QUALITY
+from dashboard.pages.usage import USAGE
 
-PAGES: Final[tuple[Page, ...]] = (OVERVIEW, COMPARE)
+PAGES: Final[tuple[Page, ...]] = (OVERVIEW, COMPARE, USAGE, ERRORS, QUALITY)

@@ -1,17 +1,18 @@
 """Compare: is today different, is it real, and what drives it?"""
 
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 from dashboard.compare_panels import NO_COMPARISON, BridgePanel, CoursePanel, MoversPanel, movers_of
 from dashboard.compare_tiles import tiles
 from dashboard.compare_words import driver, is_alarm, measure_of, part_name, reasons, sentence, signed, verdict_words
-from dashboard.look import Look
+from dashboard.look import HOURS, Look
 from dashboard.page import Answer, Page
 from metrics.comparison import Comparison
 from metrics.forecast import METHOD
 from metrics.measures import Measure
 from metrics.movers import leading
+from metrics.steps import Steps
 
 _METHOD: Final = (
     "Both sides are cut at the same time of day; days are UTC, which has no change of clocks. A number is unusual from"
@@ -60,6 +61,14 @@ def _detail(compared: Comparison, measure: Measure) -> str:
     return said.strip()
 
 
+def questions(look: Look) -> Mapping[str, Steps[Any]]:
+    """Ask for the hours of the weeks before, which verdicts, course and forecast rest on."""
+    if look.earlier is None:
+        return {}
+    asked = Comparison(look.elapsed, look.earlier, look.query.slice, now=look.now).ask_history()
+    return {} if asked is None else {HOURS: asked}
+
+
 def notes(look: Look) -> Sequence[str]:
     """Say how the verdicts and the forecast come about."""
     said = [_METHOD, f"The forecast of the month: {METHOD[0].lower()}{METHOD[1:]}"]
@@ -77,5 +86,6 @@ COMPARE: Final = Page(
     (CoursePanel(), BridgePanel(), MoversPanel()),
     tiles,
     notes,
+    questions=questions,
     form="dashboard/_compare_form.html",
 )

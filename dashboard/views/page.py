@@ -12,15 +12,14 @@ from django.views.decorators.http import require_safe
 
 from dashboard import exports, first_run
 from dashboard.drawing import Drawn, Panel
-from dashboard.failures import noted
+from dashboard.failures import noted, sentence
 from dashboard.look import Look
 from dashboard.page import Answer, Lead, Page
 from dashboard.pages import PAGES
-from dashboard.query import COMPARISONS, ONLY_LOGS, PRESETS, DashboardQuery
+from dashboard.query import COMPARISONS, ONLY_LOGS, DashboardQuery
 from dashboard.tiles import Tile
 from dashboard.views import asked
 from dashboard.views.first_run import first_steps
-from metrics import queries
 from metrics.queries import WindowTooWideError
 
 _PAGES = {page.key: page for page in PAGES}
@@ -40,7 +39,9 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     query = asked.read(request)
     if query.project is None or not first_run.has_started(query.project, query.now):
         return first_steps(request, query)
-    context = _controls(request, query) | _content(_PAGES[key], query)
+    look = _PAGES[key].look(query)
+    request.look = look  # type: ignore[attr-defined]  # the frame of the page says how many alerts fire
+    context = asked.controls(request, query) | {"comparisons": _comparisons(query)} | _content(_PAGES[key], look)
     context["notices"] += _not_measured(query)
     template = "dashboard/_refresh.html" if asked.is_refresh(request) else "dashboard/page.html"
     response = render(request, template, context)
@@ -55,29 +56,28 @@ def panel_file(request: HttpRequest, key: str, panel: str, form: str) -> HttpRes
     """The numbers of one panel, all of them, exactly: as CSV or JSON."""
     query, of_page = asked.read(request), _PAGES.get(key)
     found = None if of_page is None else of_page.panel(panel)
-    if found is None or query.project is None:
+    if of_page is None or found is None or query.project is None:
         raise Http404("There is no such panel.")
+    look = of_page.look(query)
     try:
-        drawn = found.draw(Look(query))
+        drawn = found.draw(look)
     except WindowTooWideError as error:
-        return HttpResponseBadRequest(_sentence(error), content_type="text/plain; charset=utf-8")
+        return HttpResponseBadRequest(sentence(error), content_type="text/plain; charset=utf-8")
     name = f"{query.project.slug}-{found.key}-{query.window.start:%Y%m%dT%H%M}"
     if form == "json":
-        complete_to = queries.complete_to(query.project.pk, now=query.now)
-        head = exports.Heading(found.title, drawn.takeaway, query.window, complete_to)
+        head = exports.Heading(found.title, drawn.takeaway, query.window, look.complete_to)
         return exports.json_response(name, head, drawn.table)
     return exports.csv_response(name, drawn.table.headings, drawn.table.exact)
 
 
-def _content(page: Page, query: DashboardQuery) -> dict[str, Any]:
-    look = Look(query)
+def _content(page: Page, look: Look) -> dict[str, Any]:
     return {
         "page": page,
-        "query": query,
+        "query": look.query,
         "lead": _lead(page, look),
         "tiles": _tiles(page, look),
         "panels": [_shown(panel, look) for panel in page.panels],
-        "complete_to": queries.complete_to(query.slice.project_id, now=query.now),
+        "complete_to": look.complete_to,
         "notes": page.notes(look),
     }
 
@@ -88,7 +88,7 @@ def _lead(page: Page, look: Look) -> Lead:
     except DatabaseError as error:
         return Answer(f"The answer could not be read. {noted(page.key, error)}.", tone="unknown")
     except WindowTooWideError as error:
-        return Answer(f"The answer could not be read. {_sentence(error)}", tone="unknown")
+        return Answer(f"The answer could not be read. {sentence(error)}", tone="unknown")
 
 
 def _tiles(page: Page, look: Look) -> list[Tile]:
@@ -97,7 +97,7 @@ def _tiles(page: Page, look: Look) -> list[Tile]:
     except DatabaseError as error:
         return [Tile("Numbers", "–", note=f"could not be read; {noted('tiles', error)}")]
     except WindowTooWideError as error:
-        return [Tile("Numbers", "–", note=_sentence(error))]
+        return [Tile("Numbers", "–", note=sentence(error))]
 
 
 def _shown(panel: Panel, look: Look) -> Shown:
@@ -105,14 +105,13 @@ def _shown(panel: Panel, look: Look) -> Shown:
     try:
         return Shown(panel, panel.draw(look))
     except WindowTooWideError as error:
-        return Shown(panel, None, _sentence(error))
+        return Shown(panel, None, sentence(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, it belongs into this panel's box and not over the page
         return Shown(panel, None, f"{noted(panel.key, error)}.")
 
 
-def _sentence(error: WindowTooWideError) -> str:
-    said = str(error)
-    return f"{said[0].upper()}{said[1:]}."
+def _comparisons(query: DashboardQuery) -> dict[str, str]:
+    return COMPARISONS if query.against is None else COMPARISONS | {query.cmp: query.compared_with}
 
 
 def _not_measured(query: DashboardQuery) -> list[str]:
@@ -122,14 +121,3 @@ def _not_measured(query: DashboardQuery) -> list[str]:
         for name in ONLY_LOGS
         if getattr(query, name) != ""
     ]
-
-
-def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
-    assert query.project is not None
-    return {
-        "projects": asked.projects(request),
-        "environments": asked.environments(query.project),
-        "presets": PRESETS,
-        "comparisons": COMPARISONS if query.against is None else COMPARISONS | {query.cmp: query.compared_with},
-        "notices": asked.notices(request, query),
-    }

@@ -120,7 +120,7 @@ def test_filters_become_a_slice_and_chips_that_take_them_away() -> None:
 
 def test_a_link_changes_only_what_it_names_and_stays_relative() -> None:
     query = asked("from=now-6h&feature=a%26b")
-    assert query.string(cmp="off") == "?project=helpdesk&from=now-6h&feature=a%26b&cmp=off"
+    assert query.string(cmp="off") == "?project=helpdesk&from=now-6h&cmp=off&feature=a%26b"
     assert asked(query.string(cmp="off")[1:]).feature == "a&b"
 
 
@@ -174,9 +174,9 @@ def test_no_address_whatsoever_fails(pairs: list[tuple[str, str]]) -> None:
 
 
 def test_choices_of_a_page_are_kept_in_its_links_and_stay_behind_on_the_way_to_another() -> None:
-    query = asked("g=model&metric=spend&x=1.50&feature=inbox&from=now-7d")
-    assert (query.group, query.metric, query.factor) == ("model", "spend", Decimal("1.5"))
-    assert query.here == "?project=helpdesk&from=now-7d&feature=inbox&g=model&metric=spend&x=1.5"
+    query = asked("g=model&metric=spend&sort=change&x=1.50&feature=inbox&from=now-7d")
+    assert (query.group, query.metric, query.sort, query.factor) == ("model", "spend", "change", Decimal("1.5"))
+    assert query.here == "?project=helpdesk&from=now-7d&feature=inbox&g=model&metric=spend&sort=change&x=1.5"
     assert query.elsewhere == "?project=helpdesk&from=now-7d"
 
 
@@ -185,6 +185,8 @@ def test_choices_of_a_page_are_kept_in_its_links_and_stay_behind_on_the_way_to_a
     [
         ("g=colour", "There is no grouping “colour”; it was left out."),
         ("metric=joy", "There is no metric “joy”; it was left out."),
+        ("sort=colour", "There is no order “colour”; it was left out."),
+        ("waste=joy", "There is no waste “joy”; it was left out."),
         ("x=0", "“0” is not a factor from 0.1 to 100; it was left out."),
         ("x=NaN", "“NaN” is not a factor from 0.1 to 100; it was left out."),
         ("x=twice", "“twice” is not a factor from 0.1 to 100; it was left out."),
@@ -192,7 +194,7 @@ def test_choices_of_a_page_are_kept_in_its_links_and_stay_behind_on_the_way_to_a
 )
 def test_a_choice_that_makes_no_sense_is_said_and_left_out(address: str, notice: str) -> None:
     query = asked(address)
-    assert (query.group, query.metric, query.factor) == ("", "", Decimal(1))
+    assert (query.group, query.metric, query.sort, query.waste, query.factor) == ("", "", "", "", Decimal(1))
     assert query.notices == (notice,)
 
 
@@ -218,3 +220,19 @@ def test_a_comparison_that_begins_too_late_or_makes_no_sense_is_last_week(writte
     query = asked(f"from=today&cmp={written}")
     assert (query.cmp, query.against, query.shift) == ("7d", None, timedelta(days=7))
     assert len(query.notices) == 1
+
+
+def test_a_range_can_be_moved_and_fixed() -> None:
+    past = asked("from=2026-11-22T14:00:00Z&to=2026-11-22T16:00:00Z")
+    assert past.earlier == "?project=helpdesk&from=2026-11-22T12%3A00%3A00Z&to=2026-11-22T14%3A00%3A00Z"
+    assert past.later == "?project=helpdesk&from=2026-11-22T16%3A00%3A00Z&to=2026-11-22T18%3A00%3A00Z"
+    assert past.live == "?project=helpdesk&from=now-120m"
+    # The next two hours would end at 11:00, and it is 10:07.
+    assert asked("from=2026-11-23T07:00:00Z&to=2026-11-23T09:00:00Z").later == "?project=helpdesk&from=now-120m"
+    live = asked("from=now-6h&feature=inbox")
+    assert live.fixed == ("?project=helpdesk&from=2026-11-23T04%3A07%3A30Z&to=2026-11-23T10%3A07%3A30Z&feature=inbox")
+
+
+def test_the_comparison_can_be_switched_off_and_on() -> None:
+    assert asked("").other_comparison == "?project=helpdesk&cmp=off"
+    assert asked("cmp=off").other_comparison == "?project=helpdesk"

@@ -182,6 +182,11 @@ def _cost_per_success(calls: Sequence[Call]) -> tuple[Value, int]:
     return ratio(sum(call.cost or 0 for call in calls), answered), answered
 
 
+def _output_length(calls: Sequence[Call]) -> tuple[Value, int]:
+    answered = sum(1 for call in calls if call.is_answered)
+    return ratio(sum(call.tokens[1] for call in calls), answered), answered
+
+
 def _waste_share(calls: Sequence[Call]) -> tuple[Value, int]:
     wasted = sum(call.cost or 0 for call in calls if call.wasted)
     return ratio(wasted, sum(call.cost or 0 for call in calls)), len(calls)
@@ -200,6 +205,8 @@ _MEASURES: dict[str, Callable[[Sequence[Call]], tuple[Value, int]]] = {
     "output_tokens": _sum(lambda call: call.tokens[1]),
     "cache_read_tokens": _sum(lambda call: call.tokens[2]),
     "cache_write_tokens": _sum(lambda call: call.tokens[3] + call.tokens[4]),
+    "cache_write_5m_tokens": _sum(lambda call: call.tokens[3]),
+    "cache_write_1h_tokens": _sum(lambda call: call.tokens[4]),
     "cache_hit_rate": _cache_hit_rate,
     "latency_p50": _percentile(lambda call: call.duration_ms, 50),
     "latency_p95": _percentile(lambda call: call.duration_ms, 95),
@@ -225,6 +232,7 @@ _MEASURES: dict[str, Callable[[Sequence[Call]], tuple[Value, int]]] = {
     "repair_rate": _of_all(lambda call: bool(call.repairs)),
     "repairs": _sum(lambda call: call.repairs or 0),
     "cost_per_success": _cost_per_success,
+    "output_length": _output_length,
     "cost_of_waste": _waste("failed", "truncated", "invalid"),
     "waste_share": _waste_share,
     "failed_spend": _waste("failed"),

@@ -12,6 +12,7 @@ from metrics.comparison import DIMENSIONS, Comparison
 from metrics.measures import FACTS, MEASURES
 from metrics.selection import resolve
 from metrics.slices import NONE, Dimension, Slice
+from metrics.steps import alone
 from metrics.windows import Window
 from tests.factories import NOW
 from tests.metrics import oracle
@@ -32,7 +33,7 @@ BY: tuple[Dimension, ...] = ("feature", "prompt_type", "prompt_version", "model"
 
 
 def asked(cuts: list[Cut], slice_: Slice, **more: object) -> list[Parts]:
-    found = across(cuts, slice_, resolve(slice_), facts=FACTS, histograms=["latency"], now=NOW)
+    found = across(cuts, slice_, alone(resolve(slice_)), facts=FACTS, histograms=["latency"], now=NOW)
     assert all(parts is not None for parts in found)
     return [parts or {} for parts in found]
 
@@ -83,7 +84,7 @@ def test_every_cut_of_every_window_is_exact(lived: World, filters: dict[str, str
 def test_users_stand_alone_with_the_largest_of_both_windows(lived: World) -> None:
     slice_ = Slice(lived.writing.pk)
     cuts = [Cut(window, "user_id") for window in WINDOWS[:2]]
-    found = across(cuts, slice_, resolve(slice_), facts=FACTS, order="cost_nanousd", now=NOW)
+    found = across(cuts, slice_, alone(resolve(slice_)), facts=FACTS, order="cost_nanousd", now=NOW)
     for cut, parts in zip(cuts, found, strict=True):
         calls = oracle.pick(lived.calls, cut.window, slice_)
         assert parts is not None
@@ -96,7 +97,7 @@ def test_users_stand_alone_with_the_largest_of_both_windows(lived: World) -> Non
 def test_a_cut_that_would_read_too_many_calls_is_none_and_the_others_are_not(lived: World) -> None:
     slice_ = Slice(lived.reading.pk, feature="search")
     cuts = [Cut(WINDOWS[0], "release"), Cut(WINDOWS[0], "model")]
-    found = across(cuts, slice_, resolve(slice_), facts=FACTS, most_calls=HOUR, now=NOW)
+    found = across(cuts, slice_, alone(resolve(slice_)), facts=FACTS, most_calls=HOUR, now=NOW)
     assert found[0] is None
     assert found[1]
 

@@ -40,7 +40,7 @@ def test_a_metric_has_the_unit_of_what_it_counts(metric: Metric) -> None:
         assert metric.unit == next((unit for end, unit in endings.items() if str(names).find(end) > 0), Unit.COUNT)
     else:
         assert isinstance(metric.formula, Ratio)
-        assert metric.unit in {Unit.RATIO, Unit.NANOUSD, Unit.MILLISECONDS}
+        assert metric.unit in {Unit.RATIO, Unit.NANOUSD, Unit.MILLISECONDS, Unit.TOKENS}
 
 
 @every_metric
