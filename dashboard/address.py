@@ -23,10 +23,12 @@ from dashboard.query import (
     SORTS,
     SPANS,
     STATUSES,
+    TODAY,
     WASTE,
     DashboardQuery,
 )
 from metrics.catalog import METRICS
+from metrics.windows import floor
 from projects.models import Project
 
 T = TypeVar("T")
@@ -56,6 +58,7 @@ def parse(
         reader.notices.append(f"No call has come from an environment called {_short(environment)}; showing all.")
         environment = ""
     start, end, frm, to = reader.range(now)
+    cmp, against = reader.comparison(now, before=start)
     return DashboardQuery(
         project=project,
         now=now,
@@ -67,7 +70,8 @@ def parse(
         status=reader.one_of("status", {word: word for word in STATUSES}) or "",
         err=reader.one_of("err", {word: word for word in ERRORS}) or "",
         waste=reader.one_of("waste", {word: word for word in WASTE}) or "",
-        cmp=reader.one_of("cmp", {word: word for word in COMPARISONS}) or "7d",
+        cmp=cmp,
+        against=against,
         group=reader.one_of("g", {word: word for word in GROUPS}) or "",
         metric=reader.one_of("metric", {key: key for key in METRICS}) or "",
         sort=reader.one_of("sort", {key: key for key in SORTS}) or "",
@@ -114,6 +118,16 @@ class _Reader:
             return Decimal(1)
         return factor
 
+    def comparison(self, now: datetime, *, before: datetime) -> tuple[str, datetime | None]:
+        """Return one of COMPARISONS, or what was written and the time it means: the start of the other window."""
+        written = self.text("cmp")
+        if not written[:1].isdigit() or written in COMPARISONS:
+            return self.one_of("cmp", {word: word for word in COMPARISONS}) or "7d", None
+        at = self._time("cmp", written, now)
+        if at is not None and at >= before:
+            self.notices.append("A comparison must begin before the range does; comparing with last week.")
+        return ("7d", None) if at is None or at >= before else (written, at)
+
     def identifier(self, key: str) -> UUID | None:
         value = self.text(key)
         try:
@@ -139,6 +153,8 @@ class _Reader:
             if (match := _RELATIVE.fullmatch(written)) is not None:
                 number, unit = match.groups()
                 return now if number is None else now - int(number) * SPANS[unit]
+            if written == TODAY:
+                return floor(now, DAY)
             # A plus before a zone arrives as a space.
             at = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", written) if "T" in written else written)
             at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)

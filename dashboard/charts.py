@@ -34,11 +34,13 @@ class Line:
     """Buckets of the others in one of this: counts of a coarser grid are divided by it."""
 
 
-def lines(drawn: Sequence[Line], unit: Unit, open_from: datetime | None = None) -> Figure:
-    """Draw lines; a bucket without a value is a gap, because unknown is not zero."""
+def lines(
+    drawn: Sequence[Line], unit: Unit, open_from: datetime | None = None, band: tuple[Line, Line] | None = None
+) -> Figure:
+    """Draw lines; a bucket without a value is a gap, because unknown is not zero. `band` is filled, low to high."""
     scale = _scale(unit, drawn)
     return {
-        "data": [_trace(line, scale) | _dots(line) for line in drawn],
+        "data": [*_filled(band, scale), *(_trace(line, scale) | _dots(line) for line in drawn)],
         "layout": _layout(unit, scale, drawn) | _open_bucket(drawn, open_from),
     }
 
@@ -72,6 +74,16 @@ def _trace(line: Line, scale: float) -> Figure:
         "y": [_drawn(value, scale * line.per) for value in series.values],
         "line": {"color": f"@{line.colour}", "dash": line.dash, "width": width},
     }
+
+
+def _filled(band: tuple[Line, Line] | None, scale: float) -> Sequence[Figure]:
+    """Fill what lies between two lines that are themselves not drawn."""
+    if band is None:
+        return ()
+    low, high = (_trace(line, scale) for line in band)
+    for trace in (low, high):
+        trace["line"]["width"] = 0
+    return low, high | {"fill": "tonexty", "fillcolor": f"@{band[1].colour}/0.2"}
 
 
 def _dots(line: Line) -> Figure:

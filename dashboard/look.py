@@ -15,6 +15,7 @@ from alerting.models import OPEN, Alert
 from dashboard.query import DAY, HOUR, DashboardQuery
 from metrics import asks, limits, queries
 from metrics.capacity import Capacity, capacity
+from metrics.comparison import Comparison
 from metrics.limits import Headroom
 from metrics.queries import Answer
 from metrics.readings import Breakdown, Reading, Series
@@ -46,6 +47,8 @@ TIMELINE: Final = (
     "input_tokens",
     "output_tokens",
 )
+# The hours of the weeks before, where a page asks for them: see `metrics.comparison`.
+HOURS: Final = "hours"
 FEATURE_COLUMNS: Final = ("spend", "requests", "latency_p95", "error_rate")
 
 
@@ -169,6 +172,14 @@ class Look:
     @cached_property
     def earlier_timeline(self) -> dict[str, Series]:
         return {metric: series[0] for metric, series in (self.answer("earlier_timeline") or {}).items()}
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """The elapsed part against the comparison; None without one."""
+        if self.earlier is None:
+            return None
+        hours = (lambda: self.answer(HOURS)) if self.has([HOURS]) else None
+        return Comparison(self.elapsed, self.earlier, self.query.slice, now=self.now, hours=hours)
 
     def parts_over_time(self, metric: str, by: Dimension) -> tuple[Series, ...]:
         found: tuple[Series, ...] = self.answer(Parts(metric, by))[metric]

@@ -16,6 +16,8 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 PRESETS: Final = {"1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 DEFAULT_FROM: Final = "now-24h"
+# The day that has begun, in UTC.
+TODAY: Final = "today"
 LONGEST: Final = timedelta(days=396)
 # At most 96 points per line: more than that a panel cannot show apart.
 _BUCKETS: Final = (
@@ -106,6 +108,8 @@ class DashboardQuery:
     err: str = ""
     waste: str = ""
     cmp: str = "7d"
+    against: datetime | None = None
+    """The start of the comparison where the address names a time and not one of COMPARISONS."""
     group: str = ""
     metric: str = ""
     sort: str = ""
@@ -161,6 +165,8 @@ class DashboardQuery:
     def shift(self) -> timedelta | None:
         """Return how far back the comparison lies; for long ranges whole weeks, so that weekdays stay aligned."""
         span = self.window.duration
+        if self.against is not None:
+            return max(self.window.start - self.against, self.bucket)
         if self.cmp == "off":
             return None
         if self.cmp == "prev":
@@ -171,6 +177,8 @@ class DashboardQuery:
     @property
     def compared_with(self) -> str:
         """Return the comparison in words, as short as a tile allows."""
+        if self.against is not None:
+            return f"{self.against:%-d %b, %H:%M}"
         if self.shift == 7 * DAY:
             return "last week"
         if self.shift == DAY:

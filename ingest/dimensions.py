@@ -53,12 +53,22 @@ def known(project_id: int, kind: DimensionKind) -> Mapping[str, int]:
 
 def find(project_id: int, kind: DimensionKind, name: str) -> int | None:
     """The id of a name, or None when no call ever carried it. Never makes one."""
-    return _stored(project_id, kind, [name]).get(name)
+    kept = _kept_of(project_id, kind)
+    if name not in kept.ids:
+        found = _stored(project_id, kind, [name])
+        _keep(lambda: kept.ids.update(found))
+        return found.get(name)
+    return kept.ids[name]
 
 
 def names(project_id: int, kind: DimensionKind) -> dict[int, str]:
     """Every name of this kind, by id."""
     return dict(Dimension.objects.filter(project_id=project_id, kind=kind).values_list("id", "name"))
+
+
+def names_of(project_id: int, wanted: Iterable[int]) -> dict[int, str]:
+    """The names of these ids, of whatever kind."""
+    return dict(Dimension.objects.filter(project_id=project_id, id__in=set(wanted)).values_list("id", "name"))
 
 
 def _kept_of(project_id: int, kind: DimensionKind) -> _Kept:

@@ -4,6 +4,7 @@ Sums are exact for any window: whole buckets come from the rollups, the ragged e
 A page that has many questions puts them `together`: the same questions from `metrics.asks`, with a few statements.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
@@ -11,12 +12,16 @@ from typing import Final
 
 from ingest.vocabulary import Grain
 from metrics import asks, watermark
+from metrics.catalog import METRICS
+from metrics.forecast import WEEKS, Forecast, history_of
+from metrics.forecast import forecast as ahead
+from metrics.formulas import Sum
 from metrics.plan import WindowTooWideError
 from metrics.readings import Breakdown, Comparison, Reading, Series, Value
 from metrics.slices import Dimension, Slice
 from metrics.steps import Answer, alone, beside, together
 from metrics.units import ENOUGH_EVENTS
-from metrics.windows import Window
+from metrics.windows import SPANS, Window, floor
 
 __all__ = [
     "Answer",
@@ -24,6 +29,8 @@ __all__ = [
     "breakdown",
     "compare",
     "complete_to",
+    "forecast",
+    "forecast_of",
     "series",
     "several_series",
     "together",
@@ -118,6 +125,28 @@ def compare(metric: str, window: Window, other: Window, slice_: Slice, *, now: d
         relative=_relative(reading.value, before.value),
         enough=min(reading.sample, before.sample) >= ENOUGH_EVENTS,
     )
+
+
+def forecast(metric: str, period: Window, slice_: Slice, *, now: datetime) -> Forecast | None:
+    """Return what a sum comes to when the period ends, from its hours of the last weeks.
+
+    The period starts with a whole hour. None with less than three days of history, and for a period that is over or has
+    not begun. Raises WindowTooWideError.
+    """
+    assert isinstance(METRICS[metric].formula, Sum), metric
+    if not period.contains(now):
+        return None
+    hour = SPANS[Grain.HOUR]
+    known = Window(min(floor(now, hour) - WEEKS * timedelta(days=7), period.start), now)
+    (by_hour,) = series(metric, known, slice_, bucket=hour, now=now)
+    return forecast_of(by_hour, period, now=now)
+
+
+def forecast_of(by_hour: Series, period: Window, *, now: datetime) -> Forecast | None:
+    """Return the same from hours read before: up to now, from before the period began."""
+    sums = [int(each or 0) for each in by_hour.values]
+    so_far = sum(sums[bisect_left(by_hour.starts, period.start) :])
+    return ahead(history_of(by_hour.starts, sums, until=now), so_far, period, now=now)
 
 
 def _difference(value: Value, other: Value) -> Value:

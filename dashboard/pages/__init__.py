@@ -3,10 +3,11 @@
 from typing import Final
 
 from dashboard.page import Page
+from dashboard.pages.compare import COMPARE
 from dashboard.pages.errors import ERRORS
 from dashboard.pages.limits import LIMITS
 from dashboard.pages.overview import OVERVIEW
 from dashboard.pages.quality import QUALITY
 from dashboard.pages.usage import USAGE
 
-PAGES: Final[tuple[Page, ...]] = (OVERVIEW, LIMITS, USAGE, ERRORS, QUALITY)
+PAGES: Final[tuple[Page, ...]] = (OVERVIEW, LIMITS, COMPARE, USAGE, ERRORS, QUALITY)

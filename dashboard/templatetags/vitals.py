@@ -11,6 +11,7 @@ from dashboard.charts import Line
 from dashboard.drawing import Drawn, spoken
 from dashboard.query import DashboardQuery
 from metrics import units
+from metrics.measures import MEASURES
 
 register = template.Library()
 register.filter("money", units.money)
@@ -71,6 +72,13 @@ def figure(drawn: Drawn) -> SafeString:
 def change(query: DashboardQuery, **changes: str) -> str:
     """The address of this page with some parameters changed: `{% change query feature="x" %}`."""
     return query.string(**{name.rstrip("_"): value for name, value in changes.items()})
+
+
+@register.simple_tag
+def comparable(query: DashboardQuery) -> list[tuple[str, str, bool]]:
+    """What can be compared: key, label, and whether it is chosen."""
+    chosen = query.metric if query.metric in MEASURES else next(iter(MEASURES))
+    return [(key, measure.of.label, key == chosen) for key, measure in MEASURES.items()]
 
 
 _SQUARE: Final = '<rect width="10" height="10" rx="2"/>'

@@ -41,7 +41,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
         return first_steps(request, query)
     look = _PAGES[key].look(query)
     request.look = look  # type: ignore[attr-defined]  # the frame of the page says how many alerts fire
-    context = asked.controls(request, query) | {"comparisons": COMPARISONS} | _content(_PAGES[key], look)
+    context = asked.controls(request, query) | {"comparisons": _comparisons(query)} | _content(_PAGES[key], look)
     context["notices"] += _not_measured(query)
     template = "dashboard/_refresh.html" if asked.is_refresh(request) else "dashboard/page.html"
     response = render(request, template, context)
@@ -108,6 +108,10 @@ def _shown(panel: Panel, look: Look) -> Shown:
         return Shown(panel, None, sentence(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, it belongs into this panel's box and not over the page
         return Shown(panel, None, f"{noted(panel.key, error)}.")
+
+
+def _comparisons(query: DashboardQuery) -> dict[str, str]:
+    return COMPARISONS if query.against is None else COMPARISONS | {query.cmp: query.compared_with}
 
 
 def _not_measured(query: DashboardQuery) -> list[str]:

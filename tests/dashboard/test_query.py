@@ -198,6 +198,30 @@ def test_a_choice_that_makes_no_sense_is_said_and_left_out(address: str, notice:
     assert query.notices == (notice,)
 
 
+def test_today_is_the_day_that_has_begun_in_utc() -> None:
+    query = asked("from=today")
+    assert (query.start, query.end) == (utc(23, 0), NOW)
+    assert query.window == Window(utc(23, 0), utc(23, 10, 15))
+    assert query.is_live
+    assert query.here == "?project=helpdesk&from=today"
+    assert query.shift == timedelta(days=7)
+
+
+def test_a_comparison_may_begin_at_a_time() -> None:
+    query = asked("from=today&cmp=2026-11-18")
+    assert query.shift == timedelta(days=5)
+    assert query.compared_with == "18 Nov, 00:00"
+    assert query.here == "?project=helpdesk&from=today&cmp=2026-11-18"
+    assert query.notices == ()
+
+
+@pytest.mark.parametrize("written", ["2026-11-23T09:00", "2027-01-01", "7", "2026-99-99", "9d"])
+def test_a_comparison_that_begins_too_late_or_makes_no_sense_is_last_week(written: str) -> None:
+    query = asked(f"from=today&cmp={written}")
+    assert (query.cmp, query.against, query.shift) == ("7d", None, timedelta(days=7))
+    assert len(query.notices) == 1
+
+
 def test_a_range_can_be_moved_and_fixed() -> None:
     past = asked("from=2026-11-22T14:00:00Z&to=2026-11-22T16:00:00Z")
     assert past.earlier == "?project=helpdesk&from=2026-11-22T12%3A00%3A00Z&to=2026-11-22T14%3A00%3A00Z"
