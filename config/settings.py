@@ -124,7 +124,10 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # --- the database ---------------------------------------------------------------------------------
 
 # The user's own PostgreSQL (>= 15); without it an embedded server under VITALS_HOME is used.
-DATABASE_URL = env.str("DATABASE_URL", default="") or postgres.url(VITALS_HOME / "postgres")
+DATABASE_URL = env.str("DATABASE_URL", default="")
+# Where the embedded server keeps its data; None: the disk of the user's own is not ours to look at.
+EMBEDDED_POSTGRES = None if DATABASE_URL else VITALS_HOME / "postgres"
+DATABASE_URL = DATABASE_URL or postgres.url(VITALS_HOME / "postgres")
 # Milliseconds a statement may run: short for pages; the worker process sets a longer one for itself.
 STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=8_000)
 DATABASES = {
@@ -154,6 +157,9 @@ RETENTION_DAYS = {
 # redis://… when there is more than one host; without it the broker is a directory. It holds no truth either way.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or "filesystem://"
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
+
+# A monitor elsewhere, asked every minute while all is well, so that it notices our death. Empty: nobody is asked.
+HEARTBEAT_URL = env.str("HEARTBEAT_URL", default="")
 
 # --- mails ----------------------------------------------------------------------------------------
 

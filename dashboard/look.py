@@ -4,9 +4,10 @@ The range shown may still be running; then the comparison is cut at the same ela
 held against a whole one.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 
@@ -16,6 +17,7 @@ from metrics.readings import Breakdown, Reading, Series
 from metrics.slices import Dimension
 from metrics.windows import Window, floor
 
+T = TypeVar("T")
 HEADLINE: Final = (
     "success_rate",
     "latency_p95",
@@ -49,6 +51,14 @@ class Look:
     def __init__(self, query: DashboardQuery) -> None:
         self.query = query
         self.now = query.now
+        self._read: dict[Callable[[Look], Any], Any] = {}
+
+    def once(self, read: Callable[["Look"], T]) -> T:
+        """Return what `read` finds, read once however many panels ask."""
+        if read not in self._read:
+            self._read[read] = read(self)
+        found: T = self._read[read]
+        return found
 
     @property
     def window(self) -> Window:

@@ -18,6 +18,9 @@ class Dimension(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE)
     kind = models.SmallIntegerField(help_text="ingest.vocabulary.DimensionKind")
     name = models.CharField(max_length=200)
+    first_seen_at = models.DateTimeField(
+        null=True, help_text="The earliest call of the batch that brought the name; empty before migration 0007."
+    )
 
     class Meta:
         db_table = "dim"
@@ -228,6 +231,9 @@ class ClientInstance(models.Model):
     # The database knows the default, too: a process of the version before goes on while this one is brought in.
     guards = models.JSONField(
         default=dict, db_default={}, help_text="Breaker and limiter of each group of models, as last told."
+    )
+    received = models.BigIntegerField(
+        null=True, help_text="Its events that arrived here; empty for a process first seen before they were counted."
     )
 
     class Meta:

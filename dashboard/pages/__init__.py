@@ -4,5 +4,6 @@ from typing import Final
 
 from dashboard.page import Page
 from dashboard.pages.overview import OVERVIEW
+from dashboard.pages.system import SYSTEM
 
-PAGES: Final[tuple[Page, ...]] = (OVERVIEW,)
+PAGES: Final[tuple[Page, ...]] = (OVERVIEW, SYSTEM)
