@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHES = {
     "Taking calls in": "ingest",
     "Dashboard questions": "dashboard",
+    "Pages": "pages",
     "The client": "client",
     "Removing personal data": "redaction",
     "Memory": "memory",

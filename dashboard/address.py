@@ -33,7 +33,9 @@ LEAST: Final = Decimal("0.1")
 MOST: Final = Decimal(100)
 _RELATIVE: Final = re.compile(r"now(?:-(\d{1,5})([mhd]))?")
 # Name in the address → field here.
-_TEXTS: Final = {name: name for name in ("feature", "user", "session", "model", "prompt_type")}
+_TEXTS: Final = {
+    name: name for name in ("feature", "user", "session", "model", "prompt_type", "version", "key", "release")
+}
 
 
 def parse(

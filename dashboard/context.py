@@ -13,6 +13,18 @@ from dashboard.pages import PAGES
 
 THEMES: Final = ("light", "dark")
 FILE_BACKEND: Final = "django.core.mail.backends.filebased.EmailBackend"
+LETTERS: Final = {
+    "overview": "o",
+    "limits": "l",
+    "compare": "c",
+    "usage": "u",
+    "errors": "e",
+    "quality": "q",
+    "logs": "g",
+    "alerts": "a",
+    "mails": "m",
+    "system": "s",
+}
 # About the product itself: below what it is about.
 _AT_THE_END: Final = ("system",)
 
@@ -23,6 +35,8 @@ class Link:
     label: str
     href: str
     is_here: bool
+    letter: str = ""
+    """The key that goes there, after g."""
     count: int = 0
     is_boosted: bool = True
 
@@ -63,7 +77,7 @@ def _nav(request: HttpRequest) -> list[Link]:
     ]
     group = {"request": "logs", "request_body": "logs", "alert": "alerts", "mail": "mails"}
     links = [
-        Link(name, label, reverse(name) + kept, group.get(here or "", here) == name, count)
+        Link(name, label, reverse(name) + kept, group.get(here or "", here) == name, LETTERS[name], count)
         for name, label, count in pages
     ]
     if request.user.is_staff:

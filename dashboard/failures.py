@@ -11,3 +11,9 @@ def noted(what: str, error: Exception) -> str:
     reference = secrets.token_hex(4)
     logger.error("%s failed, reference %s", what, reference, exc_info=error)
     return f"Reference {reference}"
+
+
+def sentence(error: Exception) -> str:
+    """Return the words of an exception that was made to be read, as a sentence."""
+    said = str(error)
+    return f"{said[:1].upper()}{said[1:]}."

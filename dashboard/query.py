@@ -35,7 +35,7 @@ COMPARISONS: Final = {
 }
 STATUSES: Final = ("ok", "degraded", "error", "rejected", "cancelled", "failed")
 ERRORS: Final = frozenset(category.name.lower() for category in ErrorCategory if category is not ErrorCategory.NONE)
-FILTERS: Final = ("feature", "model", "prompt_type", "user", "session", "status", "err")
+FILTERS: Final = ("feature", "model", "prompt_type", "version", "key", "release", "user", "session", "status", "err")
 # What only single calls have: measured numbers are not kept by these.
 ONLY_LOGS: Final = ("session", "status")
 # What a page may be cut by.
@@ -51,7 +51,14 @@ GROUPS: Final = {
 }
 # Choices of single pages: they do not go along to the next.
 OPTIONS: Final = ("g", "metric", "x")
-LABELS: Final = {"g": "grouping", "x": "factor", "prompt_type": "prompt type", "err": "error"}
+LABELS: Final = {
+    "g": "grouping",
+    "x": "factor",
+    "prompt_type": "prompt type",
+    "version": "prompt version",
+    "key": "API key",
+    "err": "error",
+}
 SPANS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
 
 
@@ -79,6 +86,9 @@ class DashboardQuery:
     feature: str = ""
     model: str = ""
     prompt_type: str = ""
+    version: str = ""
+    key: str = ""
+    release: str = ""
     user: str = ""
     session: str = ""
     status: str = ""
@@ -126,8 +136,11 @@ class DashboardQuery:
             environment=self.environment,
             feature=self.feature,
             prompt_type=self.prompt_type,
+            prompt_version=self.version,
             model=self.model,
             error=self.err,
+            key=self.key,
+            release=self.release,
             user_id=self.user,
         )
 
@@ -152,9 +165,9 @@ class DashboardQuery:
         return "the period before"
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """Return the parts of the address that are not the default."""
-        everything = {
+    def _written(self) -> dict[str, str]:
+        """Return all parts of an address in their order; those that are the default are empty."""
+        return {
             "project": self.project.slug if self.project is not None else "",
             "env": self.environment,
             "from": self.frm if self.frm != DEFAULT_FROM or not self.is_live else "",
@@ -165,11 +178,15 @@ class DashboardQuery:
             "metric": self.metric,
             "x": f"{self.factor.normalize():f}" if self.factor != 1 else "",
         }
-        return {name: value for name, value in everything.items() if value != ""}
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Return the parts of the address that are not the default."""
+        return {name: value for name, value in self._written.items() if value != ""}
 
     def string(self, **changes: str) -> str:
         """Return the query string of this query with some parameters changed; an empty value takes one away."""
-        merged = {**self.parameters, **changes}
+        merged = {**self._written, **changes}
         return "?" + urlencode({name: value for name, value in merged.items() if value != ""})
 
     @property
@@ -191,6 +208,35 @@ class DashboardQuery:
     @property
     def without_filters(self) -> str:
         return self.string(**dict.fromkeys(FILTERS, ""))
+
+    @property
+    def earlier(self) -> str:
+        """Return the query string of the range before this one, as long."""
+        span = self.end - self.start
+        return self.string(**{"from": stamp(self.start - span), "to": stamp(self.start)})
+
+    @property
+    def later(self) -> str:
+        """Return the query string of the range after this one; one that would reach beyond now moves with it."""
+        span = self.end - self.start
+        if self.end + span < self.now:
+            return self.string(**{"from": stamp(self.end), "to": stamp(self.end + span)})
+        return self.live
+
+    @property
+    def live(self) -> str:
+        """Return the query string of a range of this length that ends at now."""
+        return self.string(**{"from": f"now-{ceil_span(self.end - self.start, MINUTE) // MINUTE}m", "to": ""})
+
+    @property
+    def other_comparison(self) -> str:
+        """Return the query string without the comparison; with the usual one when there is none."""
+        return self.string(cmp="off" if self.cmp != "off" else "")
+
+    @property
+    def fixed(self) -> str:
+        """Return the query string of the same range as times that do not move: what is shared is what was seen."""
+        return self.string(**{"from": stamp(self.start), "to": stamp(self.end)})
 
     @property
     def elsewhere(self) -> str:

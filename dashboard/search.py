@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from dashboard.query import DashboardQuery
 from ingest import dimensions
@@ -48,6 +48,9 @@ _NAMED: Final = (
     ("feature", DimensionKind.FEATURE, "feature_id"),
     ("prompt_type", DimensionKind.PROMPT_TYPE, "prompt_type_id"),
     ("model", DimensionKind.MODEL, "model_id"),
+    ("version", DimensionKind.PROMPT_VERSION, "prompt_version_id"),
+    ("key", DimensionKind.KEY, "key_id"),
+    ("release", DimensionKind.RELEASE, "release_id"),
 )
 
 
@@ -205,7 +208,9 @@ def _matching(query: DashboardQuery, start: datetime, end: datetime) -> QuerySet
         number = dimensions.ABSENT if value == NONE else dimensions.find(query.project.pk, kind, value)
         if number is None:
             return None
-        rows = rows.filter(**{column: number})
+        # Where the column came later, NULL is a call that did not say (metrics.facets).
+        unsaid = Q(**{f"{column}__isnull": True}) if number == dimensions.ABSENT else Q()
+        rows = rows.filter(Q(**{column: number}) | unsaid)
     if query.user != "":
         rows = rows.filter(user_id=query.user)
     if query.session != "":

@@ -118,7 +118,10 @@ def month_tile(query: DashboardQuery) -> Tile:
             note=_pace(status.share, Window(status.period.start, status.period.end), query.now),
         )
     start = query.now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    reading = queries.value("spend", Window(start, query.now), query.slice, now=query.now)
+    try:
+        reading = queries.value("spend", Window(start, query.now), query.slice, now=query.now)
+    except queries.WindowTooWideError:
+        return Tile("Month to date", units.UNKNOWN, note="not kept for these filters together")
     note = "" if budget is not None or query.has_filters else "no monthly budget yet"
     return Tile("Month to date", units.money(reading.value), against=f"since 1 {start:%B}", note=note)
 

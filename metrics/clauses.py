@@ -6,12 +6,17 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from ingest.partitions import lower_bound
-from metrics.facets import CUBE_DIMENSIONS, facet_of
-from metrics.facts import FACTS, Histogram
+from metrics.facets import CUBE_DIMENSIONS, FACETS, facet_of
+from metrics.facts import CALLS_AND_PRICES, FACTS, Histogram
 from metrics.plan import CALLS, Piece
 from metrics.selection import Question
 
-_COLUMNS: Final = {**CUBE_DIMENSIONS, "user_id": "user_id"}
+_COLUMNS: Final = {
+    **CUBE_DIMENSIONS,
+    **{facet.dimension: facet.of_call for facet in FACETS if facet.dimension},
+    "user_id": "user_id",
+}
+_AT_LIST_PRICE: Final = frozenset(fact.name for fact in FACTS if fact.at_list_price)
 _DATED: Final = frozenset({"user_day", "user_month"})
 _ALMOST_A_MILLISECOND: Final = timedelta(microseconds=999)
 # A breakdown by these is about the calls that have one.
@@ -40,18 +45,20 @@ def sums(question: Question, piece: Piece, facts: Sequence[str], key: OfColumn, 
     selected = ", ".join(
         f"{of_calls[name]} AS {name}" if piece.table is CALLS else f"sum({name}) AS {name}" for name in facts
     )
-    return _grouped(question, piece, selected, key, also)
+    calls = CALLS_AND_PRICES if _AT_LIST_PRICE.intersection(facts) else CALLS.name
+    return _grouped(question, piece, selected, key, also, table=calls if piece.table is CALLS else piece.table.name)
 
 
 def places(question: Question, piece: Piece, histogram: Histogram, key: OfColumn, also: OfColumn) -> Sql:
     """Select start, key, place in a histogram and the calls there, of one piece."""
     if piece.table is CALLS:
-        place, calls, source = histogram.of_call, "count(*)", ""
+        place, calls, table = histogram.of_call, "count(*)", CALLS.name
         also = _and(also, f"{histogram.of_call} IS NOT NULL")
     else:
         place, calls = "place", "sum(calls)"
-        source = f", unnest({histogram.name}_buckets, {histogram.name}_counts) AS counted (place, calls)"
-    return _grouped(question, piece, f"{calls} AS calls", key, also, place=f", {place} AS place", source=source)
+        counted = f"unnest({histogram.name}_buckets, {histogram.name}_counts) AS counted (place, calls)"
+        table = f"{piece.table.name}, {counted}"
+    return _grouped(question, piece, f"{calls} AS calls", key, also, place=f", {place} AS place", table=table)
 
 
 def _and(also: OfColumn, condition: str) -> OfColumn:
@@ -63,14 +70,13 @@ def _and(also: OfColumn, condition: str) -> OfColumn:
 
 
 def _grouped(
-    question: Question, piece: Piece, values: str, key: OfColumn, also: OfColumn, *, place: str = "", source: str = ""
+    question: Question, piece: Piece, values: str, key: OfColumn, also: OfColumn, *, table: str, place: str = ""
 ) -> Sql:
     of_key = column(question, piece)
     start, of, rows = _start(question, piece), key(of_key), where(question, piece, also(of_key))
     groups = "1, 2, 3" if place else "1, 2"
     return Sql(
-        f"SELECT {start.text} AS start, {of.text} AS key{place}, {values}"
-        f" FROM {piece.table.name}{source} {rows.text} GROUP BY {groups}",
+        f"SELECT {start.text} AS start, {of.text} AS key{place}, {values} FROM {table} {rows.text} GROUP BY {groups}",
         (*start.values, *of.values, *rows.values),
     )
 

@@ -17,6 +17,13 @@ class Facet:
     """The field of `metrics.slices.Slice` it cuts by; empty: everything together."""
     column: str
     """The column of request_log that becomes the row's key; empty: the key is 0."""
+    since_later: bool = False
+    """The column is NULL in calls stored before there was one; they count as those that did not say."""
+
+    @property
+    def of_call(self) -> str:
+        """Return the SQL for one call's key."""
+        return f"coalesce({self.column}, 0)" if self.since_later else self.column
 
 
 FACETS: Final = (
@@ -25,6 +32,9 @@ FACETS: Final = (
     Facet(2, "prompt_type", "prompt_type_id"),
     Facet(3, "model", "model_id"),
     Facet(4, "error", "error"),
+    Facet(5, "prompt_version", "prompt_version_id"),
+    Facet(6, "key", "key_id", since_later=True),
+    Facet(7, "release", "release_id", since_later=True),
 )
 
 # What the rows of the cubes are told apart by: the slice's field and the column.

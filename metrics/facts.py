@@ -7,7 +7,7 @@ them, so a fact cannot mean one thing in a minute and another in a day.
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.vocabulary import ANSWERED, FAILED, ErrorCategory, Outcome, StopReason
+from ingest.vocabulary import ANSWERED, FAILED, ErrorCategory, Flag, Outcome, Source, StopReason
 
 
 def _listed(words: tuple[int, ...]) -> str:
@@ -22,6 +22,8 @@ class Fact:
     of_calls: str
     per_user: bool = False
     """Kept in user_day and user_month too."""
+    at_list_price: bool = False
+    """`of_calls` names columns of the price of each call: it can only be read of CALLS_AND_PRICES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,33 @@ MOST_MONEY: Final = 2**63 - 1
 """Nano-dollars a column holds. Only made-up calls get there, and they must not stop the counting of the true ones."""
 
 
-def money(column: str) -> str:
-    """Return SQL for a sum of money that stays within its column."""
-    return f"least(coalesce(sum({column}), 0), {MOST_MONEY})"
+def money(column: str, *, where: str = "TRUE") -> str:
+    """Return SQL for a sum of money over some rows that stays within its column; below nothing, too."""
+    return _within_column(f"sum({column}) FILTER (WHERE {where})" if where != "TRUE" else f"sum({column})")
 
+
+def _within_column(total: str) -> str:
+    return f"greatest(least(coalesce({total}, 0), {MOST_MONEY}), -{MOST_MONEY})"
+
+
+# Each call beside the price it was charged at; the columns are NULL where it has none.
+CALLS_AND_PRICES: Final = """request_log LEFT JOIN (
+       SELECT id AS price_id, cache_read - input AS cache_read_over_input,
+              cache_write_5m - input AS cache_write_5m_over_input, cache_write_1h - input AS cache_write_1h_over_input
+         FROM ingest_price) AS price USING (price_id)"""
 
 _ANSWERED = f"outcome IN ({_listed(ANSWERED)})"
+_NOT_ANSWERED = f"outcome IN ({_listed((*FAILED, Outcome.CANCELLED))})"
+_SENT = f"source IN ({_listed((Source.API, Source.MODEL_FALLBACK))})"
 _CUT_OFF = f"stop_reason IN ({_listed((StopReason.MAX_TOKENS, StopReason.MODEL_CONTEXT_WINDOW_EXCEEDED))})"
+_TRUNCATED = f"({_CUT_OFF} OR error = {ErrorCategory.TRUNCATED:d})"
+
+# What the provider's prompt cache changed in the bill: each token it was involved in would have been a plain input
+# token. Exact sums of numbers of any size, because a price typed in wrongly must not stop the counting.
+_CACHE_SAVED = "".join(
+    f" - coalesce(sum({kind}_tokens::numeric * {kind}_over_input) FILTER (WHERE {kind}_tokens > 0), 0)"
+    for kind in ("cache_read", "cache_write_5m", "cache_write_1h")
+)
 
 FACTS: Final = (
     Fact("requests", "count(*)", per_user=True),
@@ -65,7 +87,7 @@ FACTS: Final = (
     Fact("degraded", f"count(*) FILTER (WHERE outcome = {Outcome.DEGRADED:d})"),
     Fact("unpriced", "count(*) FILTER (WHERE cost_nanousd IS NULL)", per_user=True),
     Fact("retries", "coalesce(sum(greatest(attempts - 1, 0)), 0)"),
-    Fact("truncated", f"count(*) FILTER (WHERE {_CUT_OFF} OR error = {ErrorCategory.TRUNCATED:d})"),
+    Fact("truncated", f"count(*) FILTER (WHERE {_TRUNCATED})"),
     Fact(
         "refused",
         f"count(*) FILTER (WHERE stop_reason = {StopReason.REFUSAL:d} OR error = {ErrorCategory.REFUSAL:d})",
@@ -79,6 +101,26 @@ FACTS: Final = (
     Fact("infra_nanousd", money("infra_nanousd"), per_user=True),
     Fact("queue_ms", "coalesce(sum(queue_ms), 0)"),
     Fact("latency_ms", f"coalesce(sum(duration_ms) FILTER (WHERE {_ANSWERED}), 0)"),
+    Fact("attempts", "coalesce(sum(attempts), 0)"),
+    Fact("answered_sent", f"count(*) FILTER (WHERE {_ANSWERED} AND {_SENT})"),
+    Fact("retried", "count(*) FILTER (WHERE attempts > 1)"),
+    Fact("streamed", f"count(*) FILTER (WHERE flags & {Flag.STREAM:d} <> 0)"),
+    Fact("cache_answers", f"count(*) FILTER (WHERE source = {Source.CACHE:d})"),
+    Fact("fallbacks", f"count(*) FILTER (WHERE source NOT IN ({_listed((Source.API, Source.CACHE))}))"),
+    Fact("validated", "count(*) FILTER (WHERE valid IS NOT NULL)"),
+    Fact("invalid", "count(*) FILTER (WHERE valid = 0)"),
+    Fact("repaired", "count(*) FILTER (WHERE repairs > 0)"),
+    Fact("repairs", "coalesce(sum(repairs), 0)"),
+    # What was paid for nothing, each call under its first reason only, so that the three add up.
+    Fact("failed_nanousd", money("cost_nanousd", where=_NOT_ANSWERED), per_user=True),
+    Fact("truncated_nanousd", money("cost_nanousd", where=f"{_ANSWERED} AND {_TRUNCATED}"), per_user=True),
+    Fact(
+        "invalid_nanousd",
+        money("cost_nanousd", where=f"{_ANSWERED} AND {_TRUNCATED} IS NOT TRUE AND valid = 0"),
+        per_user=True,
+    ),
+    # An estimate: at the plain list price, without long-prompt rates and the factors for batch, fast mode and region.
+    Fact("cache_saved_nanousd", _within_column(f"0{_CACHE_SAVED}"), per_user=True, at_list_price=True),
 )
 
 # Latency is a property of answers: a call refused at once would flatter it, one that timed out is counted as an error.

@@ -93,6 +93,8 @@ class Ratio:
     Undefined when the divisor is zero. Its sample is the divisor when that counts calls, all calls otherwise.
     """
 
+    _CALLS: Final = frozenset({("requests",), ("validated",)})
+
     histogram = ""
 
     def __init__(
@@ -114,7 +116,7 @@ class Ratio:
         ]
 
     def samples(self, cells: Columns) -> Sequence[int]:
-        return self._divisors(cells) if self._of == ("requests",) else cells["requests"]
+        return self._divisors(cells) if self._of in self._CALLS else cells["requests"]
 
     def _divisors(self, cells: Columns) -> Sequence[int]:
         whole = _sums(cells, self._of)

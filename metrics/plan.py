@@ -11,7 +11,7 @@ from typing import Final
 
 from ingest.partitions import kept_from
 from ingest.vocabulary import Grain
-from metrics.facets import facet_of
+from metrics.facets import CUBE_DIMENSIONS, facet_of
 from metrics.facts import USER_FACTS
 from metrics.selection import Question
 from metrics.windows import EPOCH, FOREVER, SPANS, Window, ceil, floor
@@ -124,13 +124,16 @@ def _rollups(question: Question) -> list[Table]:
             Table("user_day", Grain.DAY, _DAY, end=today),
         ]
     # In the facets environment 0 is all of them together, so those cannot tell who named none.
+    in_cubes = cut_by <= CUBE_DIMENSIONS.keys()
     if len(cut_by) <= 1 and facet_of("".join(cut_by)) and question.filters.get("environment") != 0:
         hours_from = kept_from("facet_hour", now)
         return [
-            Table("cube_day", Grain.DAY, _DAY, end=hours_from),
+            *([Table("cube_day", Grain.DAY, _DAY, end=hours_from)] if in_cubes else []),
             Table("facet_hour", Grain.HOUR, _HOUR, start=hours_from, end=hour_horizon(now)),
             Table("facet_minute", Grain.MINUTE, _MINUTE, start=kept_from("facet_minute", now)),
         ]
+    if not in_cubes:
+        return []
     return [
         Table("cube_day", Grain.DAY, _DAY, end=today),
         Table("cube_hour", Grain.HOUR, _HOUR, end=hour_horizon(now)),

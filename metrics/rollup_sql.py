@@ -5,13 +5,13 @@ Every statement recomputes whole buckets of one project from the level below. Hi
 merging them at reading time is the slowest part of a dashboard; so are the percentiles, which cannot be merged later.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from string import Template
 from typing import Final
 
 from ingest.vocabulary import Grain
 from metrics.facets import CUBE_DIMENSIONS, FACETS
-from metrics.facts import FACTS, HISTOGRAMS, USER_FACTS, Fact, money
+from metrics.facts import CALLS_AND_PRICES, FACTS, HISTOGRAMS, USER_FACTS, Fact, money
 from metrics.ranks import cumulated, percentile
 
 
@@ -27,7 +27,9 @@ _USER_OF_CALLS: Final = ", ".join(f"{fact.of_calls} AS {fact.name}" for fact in 
 _MERGED: Final = _merged(FACTS)
 _USER_MERGED: Final = _merged(USER_FACTS)
 _CUBE: Final = ", ".join(CUBE_DIMENSIONS.values())
-_FACET_KEYS: Final = ", ".join(dict.fromkeys(["environment_id", *(facet.column for facet in FACETS if facet.column)]))
+# Column of a rollup's basis → SQL for one call.
+_OF_FACETS: Final = {"environment_id": "environment_id"} | {each.column: each.of_call for each in FACETS if each.column}
+_OF_ALL: Final = {column: column for column in CUBE_DIMENSIONS.values()} | _OF_FACETS
 
 _HISTOGRAM_COLUMNS: Final = ", ".join(
     name
@@ -38,7 +40,7 @@ _HISTOGRAM_COLUMNS: Final = ", ".join(
 # Calls per histogram and place in it, as rows (histogram, place, calls), read from the calls in one scan.
 _PLACES: Final = Template("""
   SELECT bucket, $dimensions, CASE $which END AS histogram, coalesce($names) AS place, count(*)::int AS calls
-    FROM (SELECT date_bin($step, started_at, 'epoch') AS bucket, $dimensions, $of_call
+    FROM (SELECT date_bin($step, started_at, 'epoch') AS bucket, $selected, $of_call
             FROM request_log
            WHERE project_id = %(project)s AND id >= %(first)s AND id < %(end)s) AS call
    GROUP BY GROUPING SETS ($sets)
@@ -52,8 +54,8 @@ _HISTOGRAMS: Final = Template("""
    GROUP BY $keys""")
 
 _SUMS: Final = Template("""
-  SELECT date_bin($step, started_at, 'epoch') AS bucket, $dimensions, $facts
-    FROM request_log
+  SELECT date_bin($step, started_at, 'epoch') AS bucket, $selected, $facts
+    FROM $calls
    WHERE project_id = %(project)s AND id >= %(first)s AND id < %(end)s
    GROUP BY bucket, $dimensions""")
 
@@ -83,16 +85,32 @@ def _histograms(keys: str, places: str) -> str:
     )
 
 
-def _places(step: str, dimensions: str) -> str:
+def _sums(step: str, dimensions: Mapping[str, str]) -> str:
+    return _SUMS.substitute(
+        step=step,
+        dimensions=", ".join(dimensions),
+        selected=_selected(dimensions),
+        facts=_OF_CALLS,
+        calls=CALLS_AND_PRICES,
+    )
+
+
+def _places(step: str, of_calls: Mapping[str, str]) -> str:
     names = [histogram.name for histogram in HISTOGRAMS]
+    dimensions = ", ".join(of_calls)
     return _PLACES.substitute(
         step=step,
         dimensions=dimensions,
+        selected=_selected(of_calls),
         names=", ".join(names),
         which=" ".join(f"WHEN grouping({name}) = 0 THEN {number}" for number, name in enumerate(names)),
         of_call=", ".join(f"{histogram.of_call} AS {histogram.name}" for histogram in HISTOGRAMS),
         sets=", ".join(f"(bucket, {dimensions}, {name})" for name in names),
     )
+
+
+def _selected(dimensions: Mapping[str, str]) -> str:
+    return ", ".join(f"{of_call} AS {column}" for column, of_call in dimensions.items())
 
 
 def _cut(base: str, *, values: str, also: str = "") -> str:
@@ -155,8 +173,8 @@ def facet_minute() -> str:
     """From the calls of some minutes of a project to their facets."""
     step = "'1 minute'"
     return f"""
-WITH sums AS MATERIALIZED ({_SUMS.substitute(step=step, dimensions=_FACET_KEYS, facts=_OF_CALLS)}),
-places AS MATERIALIZED ({_places(step, _FACET_KEYS)}){_FACETS}
+WITH sums AS MATERIALIZED ({_sums(step, _OF_FACETS)}),
+places AS MATERIALIZED ({_places(step, _OF_FACETS)}){_FACETS}
 {_insert("facet_minute", _FACET_TARGET)} {_FACET_ROWS}"""
 
 
@@ -164,12 +182,16 @@ def facet_and_cube_hour() -> str:
     """From the calls of some hours of a project to their cube and their facets, in one statement."""
     step = "'1 hour'"
     return f"""
-WITH sums AS MATERIALIZED ({_SUMS.substitute(step=step, dimensions=_CUBE, facts=_OF_CALLS)}),
-places AS MATERIALIZED ({_places(step, _CUBE)}),
-cube_histograms AS ({_histograms(f"bucket, {_CUBE}", "places")}),
+WITH sums AS MATERIALIZED ({_sums(step, _OF_ALL)}),
+places AS MATERIALIZED ({_places(step, _OF_ALL)}),
+cube_sums AS (SELECT bucket, {_CUBE}, {_MERGED} FROM sums GROUP BY bucket, {_CUBE}),
+cube_places AS (
+  SELECT bucket, {_CUBE}, histogram, place, sum(calls)::int AS calls FROM places
+   GROUP BY bucket, {_CUBE}, histogram, place),
+cube_histograms AS ({_histograms(f"bucket, {_CUBE}", "cube_places")}),
 cube AS (
 {_insert("cube_hour", f"bucket, {_CUBE}, project_id")}
-{_joined(f"bucket, {_CUBE}, %(project)s", "sums", "cube_histograms", f"bucket, {_CUBE}")}){_FACETS}
+{_joined(f"bucket, {_CUBE}, %(project)s", "cube_sums", "cube_histograms", f"bucket, {_CUBE}")}){_FACETS}
 {_insert("facet_hour", _FACET_TARGET)} {_FACET_ROWS}"""
 
 
@@ -197,7 +219,7 @@ def user_day() -> str:
 INSERT INTO user_day (bucket, environment_id, user_id, project_id, {_USER_COLUMNS})
 SELECT (date_bin('1 day', started_at, 'epoch') AT TIME ZONE 'UTC')::date AS day,
        environment_id, user_id, %(project)s, {_USER_OF_CALLS}
-  FROM request_log
+  FROM {CALLS_AND_PRICES}
  WHERE project_id = %(project)s AND id >= %(first)s AND id < %(end)s AND user_id IS NOT NULL
  GROUP BY day, environment_id, user_id"""
 

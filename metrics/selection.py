@@ -21,6 +21,8 @@ INTERNED: Final[Mapping[str, DimensionKind]] = {
     "prompt_type": DimensionKind.PROMPT_TYPE,
     "prompt_version": DimensionKind.PROMPT_VERSION,
     "model": DimensionKind.MODEL,
+    "key": DimensionKind.KEY,
+    "release": DimensionKind.RELEASE,
 }
 
 

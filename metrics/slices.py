@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 Dimension = Literal[
-    "environment", "feature", "prompt_type", "prompt_version", "model", "error", "user_id"
+    "environment", "feature", "prompt_type", "prompt_version", "model", "error", "key", "release", "user_id"
 ]  # the fields of Slice that calls can be broken down by
 
 # The calls that did not say: Slice(feature=NONE), and the name of their part in a breakdown.
@@ -17,7 +17,8 @@ OTHER: Final = "(other)"
 class Slice:
     """The calls of one project that have all the given properties; an empty string puts no condition.
 
-    `error` is a category of `ingest.vocabulary.ErrorCategory` in small letters. A name nobody has used yet matches
+    `error` is a category of `ingest.vocabulary.ErrorCategory` in small letters, `key` the alias of the API key that
+    was used last, `release` the application's. A name nobody has used yet matches
     no call: it is not an error, because links and rules live longer than names.
     """
 
@@ -28,6 +29,8 @@ class Slice:
     prompt_version: str = ""
     model: str = ""
     error: str = ""
+    key: str = ""
+    release: str = ""
     user_id: str = ""
 
     @property

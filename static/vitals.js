@@ -31,8 +31,11 @@
   const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 
   document.addEventListener("click", event => {
-    const button = event.target.closest("button");
-    if (!button) {
+    const button = event.target.closest("button"), share = event.target.closest("[data-share]");
+    if (share && navigator.clipboard && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      navigator.clipboard.writeText(share.href).then(() => { share.textContent = "Link copied"; }, () => location.assign(share.href));
+    } else if (!button) {
       if (!event.target.closest(".menu")) document.querySelectorAll(".menu[open]").forEach(menu => { menu.open = false; });
     } else if ("pause" in button.dataset) {
       paused = !paused; label();
@@ -41,12 +44,34 @@
       document.cookie = `theme=${root.dataset.theme};path=/;max-age=31536000;samesite=lax`;
       try { localStorage.setItem("theme", root.dataset.theme); } catch { /* the settings then keep their own */ }
       document.dispatchEvent(new CustomEvent("vitals:theme"));
+    } else if (button.dataset.opens) {
+      const sheet = document.getElementById(button.dataset.opens);
+      sheet.querySelector("[data-keys]").checked = keys(); sheet.showModal();
     } else if (button.dataset.copy) {
       navigator.clipboard?.writeText(document.getElementById(button.dataset.copy).textContent).then(() => { button.textContent = "Copied"; });
     }
   });
+  // Keys: what carries data-key is clicked. They are off where somebody writes, and for those who want none.
+  const keys = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
+  const step = by => {
+    const rows = [...document.querySelectorAll(".stackable tbody tr")].map(row => row.querySelector("a")).filter(Boolean);
+    const here = rows.findIndex(link => link.closest("tr").contains(document.activeElement));
+    rows[Math.min(Math.max(here + by, 0), rows.length - 1)]?.focus();
+  };
+  let first = "";
   document.addEventListener("keydown", event => {
     if (event.key === "Escape") document.querySelectorAll(".menu[open]").forEach(menu => { menu.open = false; menu.querySelector("summary").focus(); });
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, dialog")) return;
+    const key = first + event.key;
+    first = key === "g" ? "g " : "";
+    if (first || !(keys() || key === "?")) return;
+    if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
+    const found = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (found) { event.preventDefault(); found.click(); }
   });
-  document.addEventListener("change", event => { event.target.form?.classList.contains("js-submit") && event.target.form.requestSubmit(); });
+  if (location.hash === "#user") document.getElementById("user")?.focus();
+  document.addEventListener("change", event => {
+    if ("keys" in event.target.dataset) try { localStorage.setItem("keys", event.target.checked ? "on" : "off"); } catch { /* until the next page */ }
+    event.target.form?.classList.contains("js-submit") && event.target.form.requestSubmit();
+  });
 })();

@@ -56,6 +56,8 @@ def filled(route: str) -> str:
         "<uuid:id>": str(uuid4()),
         "<int:id>": "1",
         "<slug:key>": "latency",
+        "<slug:panel>": "latency",
+        "<slug:page>": "overview",
         "<slug:slug>": "x",
         "<str:key>": "x-0",
     }

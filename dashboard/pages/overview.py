@@ -8,12 +8,13 @@ from django.db import DatabaseError
 
 from alerting.models import OPEN, Alert
 from dashboard import breakers, losses, search
-from dashboard.failures import noted
+from dashboard.failures import noted, sentence
 from dashboard.look import Look
 from dashboard.page import Page
 from dashboard.panels import FeaturesPanel, LatencyPanel, RequestsPanel, StackPanel
 from dashboard.tiles import tiles
 from dashboard.verdicts import Verdict, gather, verdict
+from metrics.queries import WindowTooWideError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ def _verdict(look: Look, firing: tuple[Alert, ...]) -> Verdict:
         return verdict(gather(query, firing, search.newest(query.project, query.now)))
     except DatabaseError as error:
         return Verdict("unknown", f"The state could not be read. {noted('verdict', error)}.")
+    except WindowTooWideError as error:
+        return Verdict("unknown", f"The state could not be read. {sentence(error)}")
 
 
 def notes(look: Look) -> Sequence[str]:

@@ -1,13 +1,15 @@
 """The query of a request: its address, read against what exists."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest
 from django.utils import timezone
 
 from dashboard import address
-from dashboard.query import DashboardQuery
+from dashboard.models import SavedView, seen_by
+from dashboard.query import PRESETS, DashboardQuery
 from ingest import dimensions
 from ingest.vocabulary import DimensionKind
 from projects.models import Project
@@ -33,6 +35,19 @@ def read(request: HttpRequest) -> DashboardQuery:
 def notices(request: HttpRequest, asked: DashboardQuery) -> list[str]:
     """Return what the page says at its top: what the address got wrong, then what just happened."""
     return [*asked.notices, *(str(message) for message in messages.get_messages(request))]
+
+
+def controls(request: HttpRequest, asked: DashboardQuery) -> dict[str, Any]:
+    """Return what the controls at the top of a page offer."""
+    assert asked.project is not None
+    views = SavedView.objects.filter(seen_by(request.user.pk or 0), project=asked.project).select_related("owner")
+    return {
+        "projects": list(Project.objects.all()),
+        "environments": environments(asked.project),
+        "presets": PRESETS,
+        "views": list(views),
+        "notices": notices(request, asked),
+    }
 
 
 def is_refresh(request: HttpRequest) -> bool:

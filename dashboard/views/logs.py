@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard import judgement, request_facts, search
 from dashboard.bodies import Body, read_body
-from dashboard.query import ERRORS, PRESETS, STATUSES, DashboardQuery
+from dashboard.query import ERRORS, STATUSES, DashboardQuery
 from dashboard.search import Call
 from dashboard.views import asked
 from ingest import dimensions
@@ -28,15 +28,11 @@ def logs(request: HttpRequest) -> HttpResponse:
     if query.project is None:
         return redirect("overview")
     found = search.search(query)
-    context = {
+    context = asked.controls(request, query) | {
         "query": query,
         "found": found,
-        "notices": asked.notices(request, query),
-        "presets": PRESETS,
         "statuses": STATUSES,
         "errors": sorted(ERRORS),
-        "projects": list(type(query.project).objects.all()),
-        "environments": asked.environments(query.project),
         "choices": _choices(query),
     }
     response = render(request, "dashboard/logs.html", context)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import cache_control
@@ -12,26 +12,27 @@ from django.views.decorators.http import require_safe
 
 from dashboard import exports, first_run
 from dashboard.drawing import Drawn, Panel
-from dashboard.failures import noted
+from dashboard.failures import noted, sentence
 from dashboard.look import Look
 from dashboard.page import Answer, Lead, Page
 from dashboard.pages import PAGES
-from dashboard.query import COMPARISONS, ONLY_LOGS, PRESETS, DashboardQuery
+from dashboard.query import COMPARISONS, ONLY_LOGS, DashboardQuery
 from dashboard.tiles import Tile
 from dashboard.views import asked
 from dashboard.views.first_run import first_steps
 from metrics import queries
+from metrics.queries import WindowTooWideError
 
 _PAGES = {page.key: page for page in PAGES}
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A panel on the page: drawn, or the reference under which its failure is in the log."""
+    """A panel on the page: drawn, or in a sentence why not."""
 
     panel: Panel
     drawn: Drawn | None
-    reference: str = ""
+    why: str = ""
 
 
 @require_safe
@@ -39,7 +40,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     query = asked.read(request)
     if query.project is None or not first_run.has_started(query.project, query.now):
         return first_steps(request, query)
-    context = _controls(request, query) | _content(_PAGES[key], query)
+    context = asked.controls(request, query) | {"comparisons": COMPARISONS} | _content(_PAGES[key], query)
     context["notices"] += _not_measured(query)
     template = "dashboard/_refresh.html" if asked.is_refresh(request) else "dashboard/page.html"
     response = render(request, template, context)
@@ -56,7 +57,10 @@ def panel_file(request: HttpRequest, key: str, panel: str, form: str) -> HttpRes
     found = None if of_page is None else of_page.panel(panel)
     if found is None or query.project is None:
         raise Http404("There is no such panel.")
-    drawn = found.draw(Look(query))
+    try:
+        drawn = found.draw(Look(query))
+    except WindowTooWideError as error:
+        return HttpResponseBadRequest(sentence(error), content_type="text/plain; charset=utf-8")
     name = f"{query.project.slug}-{found.key}-{query.window.start:%Y%m%dT%H%M}"
     if form == "json":
         complete_to = queries.complete_to(query.project.pk, now=query.now)
@@ -83,6 +87,8 @@ def _lead(page: Page, look: Look) -> Lead:
         return page.lead(look)
     except DatabaseError as error:
         return Answer(f"The answer could not be read. {noted(page.key, error)}.", tone="unknown")
+    except WindowTooWideError as error:
+        return Answer(f"The answer could not be read. {sentence(error)}", tone="unknown")
 
 
 def _tiles(page: Page, look: Look) -> list[Tile]:
@@ -90,14 +96,18 @@ def _tiles(page: Page, look: Look) -> list[Tile]:
         return list(page.tiles(look))
     except DatabaseError as error:
         return [Tile("Numbers", "–", note=f"could not be read; {noted('tiles', error)}")]
+    except WindowTooWideError as error:
+        return [Tile("Numbers", "–", note=sentence(error))]
 
 
 def _shown(panel: Panel, look: Look) -> Shown:
     """One panel that cannot be drawn leaves the others alone."""
     try:
         return Shown(panel, panel.draw(look))
+    except WindowTooWideError as error:
+        return Shown(panel, None, sentence(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, it belongs into this panel's box and not over the page
-        return Shown(panel, None, noted(panel.key, error))
+        return Shown(panel, None, f"{noted(panel.key, error)}.")
 
 
 def _not_measured(query: DashboardQuery) -> list[str]:
@@ -107,14 +117,3 @@ def _not_measured(query: DashboardQuery) -> list[str]:
         for name in ONLY_LOGS
         if getattr(query, name) != ""
     ]
-
-
-def _controls(request: HttpRequest, query: DashboardQuery) -> dict[str, Any]:
-    assert query.project is not None
-    return {
-        "projects": list(type(query.project).objects.all()),
-        "environments": asked.environments(query.project),
-        "presets": PRESETS,
-        "comparisons": COMPARISONS,
-        "notices": asked.notices(request, query),
-    }

@@ -1,131 +1,26 @@
 """The pages in a real Chromium: charts drawn, nothing blocked, nothing too wide, and no network but ours."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from alerting import starter_rules
 from alerting.models import Alert
-from budgets.models import Budget, Threshold
 from ingest import wire
 from ingest.models import RequestLog
 from ingest.store import Origin, store
-from projects import keys
-from projects.models import Project, Recipient
-from tests import browser as chromium
+from projects.models import Project
 from tests import factories
-from tests.conftest import missing
 from tests.dashboard.conftest import count
+from tests.dashboard.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = chromium.executable()
-    if executable is None:
-        missing("Chromium")
-    # Playwright keeps an event loop in this thread, in which Django would otherwise refuse to touch the database.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        started = playwright.chromium.launch(executable_path=executable, args=list(chromium.ARGUMENTS))
-        yield started
-        started.close()
-
-
-class Visitor:
-    """A page that notes everything that should not happen on it."""
-
-    def __init__(self, context: BrowserContext, base: str) -> None:
-        self.context, self.base = context, base
-        self.wrong: list[str] = []
-        self.page: Page = context.new_page()
-        self.page.on("console", self._note)
-        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        self.page.on("request", self._no_stranger)
-
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.wrong.append(f"{message.type}: {message.text} at {self.page.url}")
-
-    def _no_stranger(self, request: object) -> None:
-        url: str = request.url  # type: ignore[attr-defined]
-        if not url.startswith((self.base, "data:", "blob:")):
-            self.wrong.append(f"asked {url}")
-
-    def open(self, address: str) -> Page:
-        self.page.goto(f"{self.base}{address}")
-        return self.page
-
-    def sign_in(self) -> Page:
-        self.open("/login/")
-        self.page.get_by_label("User name").fill("admin")
-        self.page.get_by_label("Password").fill("admin")
-        self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url(f"{self.base}/")
-        return self.page
-
-    def see_charts(self, number: int) -> None:
-        for place in range(number):
-            chart = self.page.locator(".chart").nth(place)
-            chart.scroll_into_view_if_needed()
-            expect(chart.locator("svg.main-svg").first).to_be_visible(timeout=20_000)
-
-
-@pytest.fixture
-def busy(project: Project, now: datetime) -> Project:
-    """A day of calls of six features and five kinds of errors, a budget, rules, a key, and an alert."""
-    kinds = ("overloaded", "rate_limit", "timeout", "server_error", "invalid_output")
-    events = []
-    for n in range(480):
-        at = now - timedelta(seconds=170 * n + 30)
-        names = {"feature": f"feature-{n % 6}", "user_id": "anna" if n % 4 == 0 else "ben"}
-        if n % 11 == 0:
-            events.append(factories.failed(kinds[n // 11 % 5], None, at, **names))
-        else:
-            events.append(factories.event(at, duration_ms=300 + n * 7919 % 9000, **names))
-    factories.stored(project, *events, now=now)
-    count(now)
-    starter_rules.install(project)
-    Recipient.objects.create(project=project, name="Anna", email="anna@example.com")
-    budget = Budget.objects.create(project=project, name="Month", amount_nanousd=10**9)
-    Threshold.objects.create(budget=budget, percent=80)
-    keys.mint(project, "production")
-    Alert.objects.create(
-        project=project,
-        subject="rule:1",
-        title="Error rate above 5 % in a feature with a very long name indeed",
-        severity="warning",
-        state="firing",
-        since=now,
-        opened_at=now - timedelta(minutes=9),
-        fired_at=now - timedelta(minutes=7),
-    )
-    return project
-
-
-@pytest.fixture
-def visitor(
-    browser: Browser, live_server: LiveServer, settings: Settings, tmp_path: Path, project: Project
-) -> Iterator[Visitor]:
-    """A signed-out visitor; when the test is over, nothing may have gone wrong on any page they saw."""
-    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    settings.EMAIL_FILE_PATH = str(tmp_path / "mails")
-    User.objects.create_superuser("admin", "admin@example.com", "admin")
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
-    context.set_default_timeout(20_000)
-    seen = Visitor(context, live_server.url)
-    yield seen
-    context.close()
-    assert seen.wrong == []
 
 
 @pytest.mark.parametrize("bundle", ["installed", "of the wheel"])

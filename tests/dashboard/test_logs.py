@@ -74,6 +74,12 @@ def test_calls_that_arrive_meanwhile_do_not_shift_the_next_page(project: Project
         ("model=claude-sonnet-4-5-20250929", 36),
         ("prompt_type=triage", 40),
         ("env=production", 40),
+        ("version=7", 40),
+        ("version=8", 0),
+        ("release=1.4.2", 40),
+        ("release=1.4.3", 0),
+        ("key=main", 0),
+        ("key=%28none%29", 40),
         ("user=ben&status=failed", 4),
         ("user=anna&feature=search", 0),
         ("feature=never-used", 0),
@@ -84,6 +90,25 @@ def test_calls_that_arrive_meanwhile_do_not_shift_the_next_page(project: Project
 )
 def test_each_filter_finds_exactly_its_calls(calls: Project, now: datetime, address: str, number: int) -> None:
     assert len(search(asked(calls, now, address)).calls) == number
+
+
+def test_a_key_or_a_release_finds_its_calls_and_those_stored_before_there_was_one_have_none(
+    project: Project, now: datetime
+) -> None:
+    keyed = [{"n": 1, "status": 200, "key_alias": "main"}]
+    events = [factories.event(now - timedelta(seconds=n + 1), release=f"{n}", attempts=keyed) for n in range(3)]
+    factories.stored(project, *events, now=now)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE request_log SET key_id = NULL, release_id = NULL WHERE id = %s", [events[2]["id"]])
+    for address, expected in (
+        ("key=main", [0, 1]),
+        ("release=1", [1]),
+        ("key=(none)", [2]),
+        ("release=(none)&key=(none)", [2]),
+        ("release=(none)&key=main", []),
+    ):
+        found = search(asked(project, now, address)).calls
+        assert [str(call.id) for call in found] == [events[place]["id"] for place in expected]
 
 
 def test_another_project_is_never_seen(calls: Project, now: datetime) -> None:

@@ -133,6 +133,21 @@ def test_a_filter_that_only_the_log_knows_is_not_silently_ignored(viewer: Client
     assert "The filter status “failed” applies to the logs only" in text(viewer, "/?status=failed")
 
 
+def test_filters_that_would_read_too_many_calls_are_told_and_fail_nothing(
+    viewer: Client, project: Project, now: datetime
+) -> None:
+    attempts = [{"n": 1, "status": 200, "key_alias": "main"}]
+    factories.stored(project, at=now - timedelta(minutes=5), now=now, attempts=attempts)
+    count(now)
+    page = text(viewer, "/?from=now-7d&key=main&feature=inbox")
+    assert page.count("This question reads calls one by one, and can do so for at most 2 days") == 1 + 5
+    page = text(viewer, "/?from=now-24h&key=main&feature=inbox")
+    assert '<h3>Requests</h3><p class="value">1</p>' in page
+    assert '<h3>Month to date</h3><p class="value">–</p>' in page
+    file = viewer.get("/overview/requests.csv?from=now-7d&key=main&feature=inbox")
+    assert (file.status_code, file.content[:13]) == (400, b"This question")
+
+
 def test_a_panel_that_fails_says_so_in_its_box_and_leaves_the_others(
     viewer: Client, calls: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -84,6 +84,23 @@ def test_unknown_words_are_left_out_with_a_notice_each() -> None:
     assert query.notices[0] == "There is no project “nope”; it was left out."
 
 
+def test_prompt_version_api_key_and_release_are_filters_like_the_others() -> None:
+    query = asked("version=7&key=main&release=1.4.2&prompt_type=triage")
+    assert query.slice.filters == {
+        "prompt_type": "triage",
+        "prompt_version": "7",
+        "key": "main",
+        "release": "1.4.2",
+    }
+    assert [(chip.label, chip.value) for chip in query.chips] == [
+        ("prompt type", "triage"),
+        ("prompt version", "7"),
+        ("API key", "main"),
+        ("release", "1.4.2"),
+    ]
+    assert query.chips[2].without == "?project=helpdesk&prompt_type=triage&version=7&release=1.4.2"
+
+
 def test_filters_become_a_slice_and_chips_that_take_them_away() -> None:
     query = asked("feature=inbox&user=anna&err=rate_limit&env=production")
     assert query.slice.filters == {
@@ -103,7 +120,7 @@ def test_filters_become_a_slice_and_chips_that_take_them_away() -> None:
 
 def test_a_link_changes_only_what_it_names_and_stays_relative() -> None:
     query = asked("from=now-6h&feature=a%26b")
-    assert query.string(cmp="off") == "?project=helpdesk&from=now-6h&feature=a%26b&cmp=off"
+    assert query.string(cmp="off") == "?project=helpdesk&from=now-6h&cmp=off&feature=a%26b"
     assert asked(query.string(cmp="off")[1:]).feature == "a&b"
 
 
@@ -177,3 +194,19 @@ def test_a_choice_that_makes_no_sense_is_said_and_left_out(address: str, notice:
     query = asked(address)
     assert (query.group, query.metric, query.factor) == ("", "", Decimal(1))
     assert query.notices == (notice,)
+
+
+def test_a_range_can_be_moved_and_fixed() -> None:
+    past = asked("from=2026-11-22T14:00:00Z&to=2026-11-22T16:00:00Z")
+    assert past.earlier == "?project=helpdesk&from=2026-11-22T12%3A00%3A00Z&to=2026-11-22T14%3A00%3A00Z"
+    assert past.later == "?project=helpdesk&from=2026-11-22T16%3A00%3A00Z&to=2026-11-22T18%3A00%3A00Z"
+    assert past.live == "?project=helpdesk&from=now-120m"
+    # The next two hours would end at 11:00, and it is 10:07.
+    assert asked("from=2026-11-23T07:00:00Z&to=2026-11-23T09:00:00Z").later == "?project=helpdesk&from=now-120m"
+    live = asked("from=now-6h&feature=inbox")
+    assert live.fixed == ("?project=helpdesk&from=2026-11-23T04%3A07%3A30Z&to=2026-11-23T10%3A07%3A30Z&feature=inbox")
+
+
+def test_the_comparison_can_be_switched_off_and_on() -> None:
+    assert asked("").other_comparison == "?project=helpdesk&cmp=off"
+    assert asked("cmp=off").other_comparison == "?project=helpdesk"

@@ -42,15 +42,44 @@ class Call:
     """Input, output, cache read, cache write 5 minutes and 1 hour."""
     usage_known: bool
     infra_nanousd: int
+    release: str = ""
+    key: str = ""
+    stream: bool = False
+    source: str = "api"
+    valid: bool | None = None
+    repairs: int | None = None
+    is_billed: bool = False
+    """The client knows what it used: it sends the counts, also of a call that ended without an answer."""
 
     @property
     def cost(self) -> int | None:
         """Nano-dollars; None when the price or the usage is unknown."""
-        if self.outcome in {"error", "rejected", "cancelled"}:
+        if self.source in {"cache", "stale_cache", "rule", "deferred", "notice"}:
+            return 0
+        if not self.is_billed:
             return 0 if self.usage_known else None
         if self.model not in PRICES:
             return None
         return sum(count * price for count, price in zip(self.tokens, PRICES[self.model], strict=True))
+
+    @property
+    def cache_saved(self) -> int:
+        """Nano-dollars: what the tokens of the prompt cache would have cost as plain input, less what they cost."""
+        if self.model not in PRICES or not self.cost:
+            return 0
+        plain, *cached = (PRICES[self.model][place] for place in (0, 2, 3, 4))
+        return sum(count * (plain - price) for count, price in zip(self.tokens[2:], cached, strict=True))
+
+    @property
+    def is_truncated(self) -> bool:
+        return self.stop_reason == "max_tokens" or self.error == "truncated"
+
+    @property
+    def wasted(self) -> str:
+        """Why its cost was for nothing; empty when it was not."""
+        if not self.is_answered:
+            return "failed"
+        return "truncated" if self.is_truncated else "invalid" if self.valid is False else ""
 
     @property
     def is_answered(self) -> bool:
@@ -98,6 +127,14 @@ def _share(wanted: Callable[[Call], bool]) -> Callable[[Sequence[Call]], tuple[V
     return share
 
 
+def _of_all(wanted: Callable[[Call], bool]) -> Callable[[Sequence[Call]], tuple[Value, int]]:
+    return lambda calls: (ratio(sum(1 for call in calls if wanted(call)), len(calls)), len(calls))
+
+
+def _waste(*reasons: str) -> Callable[[Sequence[Call]], tuple[Value, int]]:
+    return _sum(lambda call: (call.cost or 0) if call.wasted in reasons else 0)
+
+
 def _percentile(of: Callable[[Call], int | None], percent: int) -> Callable[[Sequence[Call]], tuple[Value, int]]:
     def percentile(calls: Sequence[Call]) -> tuple[Value, int]:
         seen = [value for call in calls if call.is_answered and (value := of(call)) is not None]
@@ -109,6 +146,10 @@ def _percentile(of: Callable[[Call], int | None], percent: int) -> Callable[[Seq
 
 def _failed(call: Call) -> bool:
     return call.outcome in {"error", "rejected"}
+
+
+def _refused(call: Call) -> bool:
+    return call.stop_reason == "refusal" or call.error == "refusal"
 
 
 def _cost_per_request(calls: Sequence[Call]) -> tuple[Value, int]:
@@ -123,6 +164,27 @@ def _cache_hit_rate(calls: Sequence[Call]) -> tuple[Value, int]:
 
 def _queue_wait(calls: Sequence[Call]) -> tuple[Value, int]:
     return ratio(sum(call.queue_ms or 0 for call in calls), len(calls)), len(calls)
+
+
+def _attempt_error_rate(calls: Sequence[Call]) -> tuple[Value, int]:
+    attempts = sum(call.attempts for call in calls)
+    brought = sum(1 for call in calls if call.is_answered and call.source in {"api", "model_fallback"})
+    return ratio(attempts - brought, attempts), len(calls)
+
+
+def _valid_rate(calls: Sequence[Call]) -> tuple[Value, int]:
+    checked = [call.valid for call in calls if call.valid is not None]
+    return ratio(sum(checked), len(checked)), len(checked)
+
+
+def _cost_per_success(calls: Sequence[Call]) -> tuple[Value, int]:
+    answered = sum(1 for call in calls if call.is_answered)
+    return ratio(sum(call.cost or 0 for call in calls), answered), answered
+
+
+def _waste_share(calls: Sequence[Call]) -> tuple[Value, int]:
+    wasted = sum(call.cost or 0 for call in calls if call.wasted)
+    return ratio(wasted, sum(call.cost or 0 for call in calls)), len(calls)
 
 
 _MEASURES: dict[str, Callable[[Sequence[Call]], tuple[Value, int]]] = {
@@ -147,9 +209,28 @@ _MEASURES: dict[str, Callable[[Sequence[Call]], tuple[Value, int]]] = {
     "retries": _sum(lambda call: max(call.attempts - 1, 0)),
     "queue_wait": _queue_wait,
     "unpriced": _count(lambda call: call.cost is None),
-    "truncated": _count(lambda call: call.stop_reason == "max_tokens" or call.error == "truncated"),
-    "refused": _count(lambda call: call.stop_reason == "refusal" or call.error == "refusal"),
+    "truncated": _count(lambda call: call.is_truncated),
+    "refused": _count(_refused),
     "fully_loaded_cost": _sum(lambda call: (call.cost or 0) + call.infra_nanousd),
+    "tokens": _sum(lambda call: sum(call.tokens)),
+    "attempts": _sum(lambda call: call.attempts),
+    "attempt_error_rate": _attempt_error_rate,
+    "retry_rate": _of_all(lambda call: call.attempts > 1),
+    "streamed_share": _of_all(lambda call: call.stream),
+    "client_cache_rate": _of_all(lambda call: call.source == "cache"),
+    "fallback_rate": _of_all(lambda call: call.source not in {"api", "cache"}),
+    "truncation_rate": _share(lambda call: call.is_truncated),
+    "refusal_rate": _share(_refused),
+    "valid_rate": _valid_rate,
+    "repair_rate": _of_all(lambda call: bool(call.repairs)),
+    "repairs": _sum(lambda call: call.repairs or 0),
+    "cost_per_success": _cost_per_success,
+    "cost_of_waste": _waste("failed", "truncated", "invalid"),
+    "waste_share": _waste_share,
+    "failed_spend": _waste("failed"),
+    "truncated_spend": _waste("truncated"),
+    "invalid_spend": _waste("invalid"),
+    "cache_savings": _sum(lambda call: call.cache_saved),
 }
 METRICS = tuple(_MEASURES)
 

@@ -7,6 +7,10 @@ from django.db import connection
 from projects.models import Project
 
 SUMS = "requests, errors, cancelled, unpriced, input_tokens, output_tokens, cost_nanousd, infra_nanousd"
+FACETS = (
+    *((1, "feature_id"), (2, "prompt_type_id"), (3, "model_id"), (4, "error"), (5, "prompt_version_id")),
+    *((6, "coalesce(key_id, 0)"), (7, "coalesce(release_id, 0)")),
+)
 OF_CALLS = """
 count(*), count(*) FILTER (WHERE outcome IN (2, 3)), count(*) FILTER (WHERE outcome = 4),
 count(*) FILTER (WHERE cost_nanousd IS NULL), sum(input_tokens), sum(output_tokens),
@@ -48,7 +52,7 @@ def assert_totals_equal_the_calls(*, minutes_from: str = "-infinity") -> None:
     for table, step, where in (("facet_minute", "minute", recent), ("facet_hour", "hour", "TRUE")):
         assert of_rollup(table, "facet = 0 AND environment_id = 0") == of_calls(step, where)
         assert of_rollup(table, "facet = 0 AND environment_id <> 0") == of_calls(step, where)
-        for facet, column in ((1, "feature_id"), (2, "prompt_type_id"), (3, "model_id"), (4, "error")):
+        for facet, column in FACETS:
             assert of_rollup(
                 table, f"facet = {facet} AND environment_id <> 0", also=", environment_id, key"
             ) == of_calls(step, where, also=f", environment_id, {column}")

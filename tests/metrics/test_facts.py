@@ -46,4 +46,5 @@ def test_every_facet_cuts_by_a_column_of_the_calls() -> None:
 
 def test_a_facet_is_found_by_its_dimension() -> None:
     assert facet_of("model") == FACETS[3]
-    assert facet_of("prompt_version") is None
+    assert facet_of("release") == FACETS[7]
+    assert facet_of("user_id") is None

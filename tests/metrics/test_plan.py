@@ -68,7 +68,19 @@ def test_one_filter_is_a_facet_and_two_are_the_cube() -> None:
     assert {table for table, _, _ in asked(window, {"feature": 5}, by="feature")} == {"facet_hour"}
     assert {table for table, _, _ in asked(window, {"feature": 5}, by="environment")} == {"facet_hour"}
     assert {table for table, _, _ in asked(window, {"feature": 5}, by="model", step=HOUR)} == {"cube_hour"}
-    assert {table for table, _, _ in asked(window, {"prompt_version": 5}, step=HOUR)} == {"cube_hour"}
+    assert {table for table, _, _ in asked(window, {"prompt_version": 5}, step=HOUR)} == {"facet_hour"}
+
+
+def test_an_api_key_or_a_release_is_a_facet_and_never_a_cube() -> None:
+    window = Window(datetime(2026, 11, 20, 22, tzinfo=UTC), datetime(2026, 11, 22, 3, tzinfo=UTC))
+    for dimension in ("key", "release"):
+        assert {table for table, _, _ in asked(window, {dimension: 5, "environment": 2})} == {"facet_hour"}
+        # Beside another filter, or for calls without an environment, only the calls themselves know.
+        assert {table for table, _, _ in asked(window, {dimension: 5, "feature": 3})} == {"request_log"}
+        assert {table for table, _, _ in asked(window, {dimension: 5, "environment": 0})} == {"request_log"}
+    # 396 days before 22 November 2026 is 22 October 2025; days know neither.
+    window = Window(datetime(2025, 10, 21, tzinfo=UTC), datetime(2025, 10, 25, tzinfo=UTC))
+    assert [table for table, _, _ in asked(window, {"key": 5})] == ["request_log", "facet_hour"]
 
 
 def test_the_last_hours_of_a_cross_filter_are_read_from_the_calls() -> None:

@@ -47,6 +47,10 @@ SLICES: dict[str, dict[str, str]] = {
     "a model without a price": {"model": "nobody-knows-me"},
     "an error": {"error": "overloaded"},
     "no error": {"error": NONE},
+    "an API key": {"key": "spare"},
+    "no API key": {"key": NONE},
+    "a release": {"release": "1.1"},
+    "a release in an environment": {"release": NONE, "environment": "production"},
     "a user": {"user_id": "ada"},
     "a user of a feature": {"user_id": "bea", "feature": "search"},
     "several at once": {"environment": "production", "feature": "search", "model": "claude-sonnet-4-5-20250929"},
@@ -61,7 +65,10 @@ SLICES: dict[str, dict[str, str]] = {
     "a feature nobody used": {"feature": "nonsense"},
     "an error there is not": {"error": "nonsense"},
 }
-USER_METRICS = ("requests", "errors", "error_rate", "spend", "input_tokens", "unpriced", "fully_loaded_cost")
+USER_METRICS = (
+    *("requests", "errors", "error_rate", "spend", "input_tokens", "unpriced", "fully_loaded_cost", "tokens"),
+    *("cost_per_success", "cost_of_waste", "waste_share", "cache_savings"),
+)
 
 
 @pytest.mark.parametrize("slice_", SLICES.values(), ids=SLICES)
@@ -97,7 +104,10 @@ STEPS = {
     "seven weeks by day": (Window(NOW - 49 * DAY - RAGGED, NOW), DAY),
     "a day without minutes, by minute": (Window.last(DAY, NOW - 4 * DAY), MINUTE),
 }
-LINES = ("requests", "errors", "spend", "error_rate", "latency_p50", "latency_p95", "latency_p99", "ttft_p95")
+LINES = (
+    *("requests", "errors", "spend", "error_rate", "latency_p50", "latency_p95", "latency_p99", "ttft_p95"),
+    *("attempt_error_rate", "fallback_rate", "valid_rate", "cost_of_waste", "cache_savings"),
+)
 
 
 @pytest.mark.parametrize(("window", "step"), STEPS.values(), ids=STEPS)
@@ -121,7 +131,8 @@ def test_a_series_is_exact_in_every_bucket(
 
 
 @pytest.mark.parametrize(
-    "dimension", ["environment", "feature", "prompt_type", "prompt_version", "model", "error", "user_id"]
+    "dimension",
+    ["environment", "feature", "prompt_type", "prompt_version", "model", "error", "key", "release", "user_id"],
 )
 @pytest.mark.parametrize(
     ("window", "step"),
@@ -158,7 +169,9 @@ def test_the_lines_of_a_dimension_and_the_rest_add_up_to_all(
             assert list(line.values) == expected
 
 
-@pytest.mark.parametrize("dimension", ["environment", "feature", "prompt_type", "prompt_version", "model", "error"])
+@pytest.mark.parametrize(
+    "dimension", ["environment", "feature", "prompt_type", "prompt_version", "model", "error", "key", "release"]
+)
 @pytest.mark.parametrize("order_by", ["requests", "spend", "error_rate", "latency_p99"])
 def test_a_breakdown_lists_the_largest_and_sums_up_the_rest(lived: World, dimension: Dimension, order_by: str) -> None:
     window, asked = Window(NOW - 4 * DAY - RAGGED, NOW - RAGGED), Slice(lived.reading.pk)

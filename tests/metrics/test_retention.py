@@ -21,8 +21,8 @@ def test_minutes_are_dropped_after_their_days_and_hours_after_theirs(settings: S
         factories.stored(owner, at=day, now=NOW)
     settle()
     settings.RETENTION_DAYS = settings.RETENTION_DAYS | {"facet_minute": 1, "facet_hour": 2}
-    # A call is one row in each of five facets, for its environment and for all of them.
-    assert retention.drop_expired(now=NOW) == 2 * 10 + 1 * 10
+    # A call is one row in each of eight facets, for its environment and for all of them.
+    assert retention.drop_expired(now=NOW) == 2 * 16 + 1 * 16
     assert {row[1] for row in rollups.of_rollup("facet_minute")} == set(days[:1])
     assert {row[1] for row in rollups.of_rollup("facet_hour")} == set(days[:2])
     assert {row[1] for row in rollups.of_rollup("cube_hour")} == set(days)
@@ -47,6 +47,6 @@ def test_more_rows_than_one_statement_takes_are_all_dropped(monkeypatch: pytest.
     factories.stored(owner, at=MIDNIGHT - DAY, now=NOW)
     settle()
     monkeypatch.setattr(retention, "ROWS_AT_ONCE", 3)
-    # The minute's facets: five, for two environments. The hour's are kept for 396 days.
-    assert retention.drop_expired(now=NOW + 10 * DAY) == 10
+    # The minute's facets: eight, for two environments. The hour's are kept for 396 days.
+    assert retention.drop_expired(now=NOW + 10 * DAY) == 16
     assert rollups.of_rollup("facet_minute") == []

@@ -29,9 +29,17 @@ FAILURES = (
     ("error", "rate_limit", 429),
     ("error", "timeout", None),
     ("error", "truncated", None),
+    ("error", "stream_interrupted", 200),
     ("rejected", "budget_exceeded", None),
     ("cancelled", "cancelled", None),
 )
+
+
+# Who may have answered: the model asked for or the client's cache; a stand-in.
+SOURCES = {
+    "ok": ("api", "api", "api", "cache"),
+    "degraded": ("model_fallback", "model_fallback", "stale_cache", "rule", "deferred", "notice"),
+}
 
 
 def projects() -> list[Project]:
@@ -60,7 +68,14 @@ def _call(dice: random.Random, owner: Project, at: datetime) -> Call:
     answered = outcome == "ok"
     if answered and dice.random() < 0.1:
         outcome = "degraded"
-    tokens = tuple(dice.randrange(most) if answered else 0 for most in (5_000, 900, 3_000, 500, 500))
+    # The rest was begun, and may have been billed: half of the clients know for how much.
+    source = dice.choice(SOURCES[outcome]) if answered else "api"
+    is_billed = source in {"api", "model_fallback"} if answered else status in (None, 200) and dice.random() < 0.5
+    is_billed = is_billed and outcome != "rejected"
+    tokens = tuple(dice.randrange(most) if is_billed else 0 for most in (5_000, 900, 3_000, 500, 500))
+    if is_billed and dice.random() < 0.4:
+        tokens = (*tokens[:2], 0, *tokens[3:])
+    attempts = 0 if outcome == "rejected" or source not in {"api", "model_fallback"} else dice.choice((1, 1, 1, 2, 3))
     prompt = dice.randrange(6)
     return Call(
         id=str(factories.call_id(at)),
@@ -75,24 +90,34 @@ def _call(dice: random.Random, owner: Project, at: datetime) -> Call:
         outcome=outcome,
         error=error,
         stop_reason=dice.choice(("end_turn", "end_turn", "max_tokens", "refusal", "tool_use")) if answered else "",
-        attempts=0 if outcome == "rejected" else dice.choice((1, 1, 1, 2, 3)),
+        attempts=attempts,
         duration_ms=int(dice.lognormvariate(7, 1.2)),
         ttft_ms=int(dice.lognormvariate(5, 1)) if answered and dice.random() < 0.7 else None,
         queue_ms=dice.choice((None, 0, 0, 40, 250)),
         tokens=tokens,
-        usage_known=status is not None or outcome == "rejected",
+        usage_known=outcome == "rejected" or (status is not None and status >= 400),
         infra_nanousd=owner.infra_nanousd_per_request + owner.infra_nanousd_per_token * sum(tokens),
+        release=dice.choice(("1.0", "1.0", "1.1", "")),
+        # Named by the last attempt, so a call without one has none.
+        key=dice.choice(("main", "spare", "")) if attempts else "",
+        stream=dice.random() < 0.5,
+        source=source,
+        valid=dice.choice((None, True, True, False)) if answered else None,
+        repairs=dice.choice((None, 0, 0, 1, 2)) if answered else None,
+        is_billed=is_billed,
     )
 
 
 def wire(call: Call) -> dict[str, Any]:
     """The call as its client would send it."""
-    status = {"overloaded": 529, "rate_limit": 429}.get(call.error)
+    status = {"overloaded": 529, "rate_limit": 429, "stream_interrupted": 200}.get(call.error)
     names = ("input_tokens", "output_tokens", "cache_read_input_tokens")
     usage: dict[str, Any] = dict(zip(names, call.tokens, strict=False))
     usage["cache_creation_input_tokens"] = call.tokens[3] + call.tokens[4]
     usage["cache_creation"] = {"ephemeral_5m_input_tokens": call.tokens[3], "ephemeral_1h_input_tokens": call.tokens[4]}
-    attempt = {"duration_ms": 10, "status": 200 if call.is_answered else status}
+    attempt: dict[str, Any] = {"duration_ms": 10, "status": 200 if call.is_answered else status}
+    if call.key:
+        attempt["key_alias"] = call.key
     return factories.event(
         call.at,
         id=call.id,
@@ -109,7 +134,11 @@ def wire(call: Call) -> dict[str, Any]:
         duration_ms=call.duration_ms,
         ttft_ms=call.ttft_ms,
         queue_ms=call.queue_ms,
-        usage=usage if call.is_answered else None,
+        usage=usage if call.is_billed else None,
+        release=call.release or None,
+        stream=call.stream,
+        source=call.source,
+        quality=None if call.valid is None and call.repairs is None else {"valid": call.valid, "repairs": call.repairs},
     )
 
 
