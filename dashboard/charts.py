@@ -14,6 +14,17 @@ from metrics.units import NANO_PER_DOLLAR, Unit
 
 Figure = dict[str, Any]
 _SECOND: Final = 1000
+MOST_MARKS: Final = 12
+"""Dashed lines of one chart; of more, neighbours are drawn as one with their number."""
+_LONGEST_LABEL: Final = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment worth a dashed line. Its label is what a stranger wrote."""
+
+    at: datetime
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,48 @@ def layers(drawn: Sequence[Line], unit: Unit, behind: Line | None = None, open_f
     return {"data": traces, "layout": _layout(unit, scale, drawn) | _open_bucket(drawn, open_from)}
 
 
+def marked(figure: Figure, marks: Sequence[Mark]) -> Figure:
+    """Return the figure with the marks that lie within it; one whose bottom is not time stays as it is."""
+    layout = figure["layout"]
+    span = layout.get("xaxis", {}).get("range")
+    if not span or not all("x0" in trace and "dx" in trace for trace in figure["data"]):
+        return figure
+    within = [(at, mark.label) for mark in marks if span[0] <= (at := int(mark.at.timestamp() * 1000)) < span[1]]
+    together = _together(within, *span)
+    if not together:
+        return figure
+    lines = [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1}
+        | {"line": {"color": "@muted", "width": 1, "dash": "dash"}}
+        for at, _ in together
+    ]
+    labels = [
+        {"x": at, "y": 1, "xref": "x", "yref": "paper", "text": _plain(label), "textangle": -90, "showarrow": False}
+        | {"xanchor": "right", "yanchor": "top", "font": {"size": 10}, "bgcolor": "@card/0.75", "borderpad": 1}
+        for at, label in together
+    ]
+    both = {"shapes": [*layout.get("shapes", []), *lines], "annotations": [*layout.get("annotations", []), *labels]}
+    return figure | {"layout": layout | both}
+
+
+def _together(within: Sequence[tuple[int, str]], start: int, end: int) -> list[tuple[int, str]]:
+    """Return at most MOST_MARKS marks: those of one twelfth of the chart are one when there are more."""
+    if len(within) <= MOST_MARKS:
+        return [(at, f"{label[:_LONGEST_LABEL]}…" if len(label) > _LONGEST_LABEL else label) for at, label in within]
+    slots: dict[int, list[tuple[int, str]]] = {}
+    for at, label in within:
+        slots.setdefault((at - start) * MOST_MARKS // (end - start), []).append((at, label))
+    few = [
+        each for slot in slots.values() for each in (slot if len(slot) == 1 else [(slot[0][0], f"{len(slot)} changes")])
+    ]
+    return _together(few, start, end)
+
+
+def _plain(text: str) -> str:
+    """Plotly reads tags in a text, and a link in the chart would be one that a stranger wrote."""
+    return text.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}")
+
+
 def _trace(line: Line, scale: float) -> Figure:
     series = line.series
     first = series.starts[0] + line.shift if series.starts else datetime.fromtimestamp(0).astimezone()
@@ -65,8 +118,7 @@ def _trace(line: Line, scale: float) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
-        # Plotly reads tags in a name, and a link in the chart would be one that a stranger wrote.
-        "name": line.name.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"),
+        "name": _plain(line.name),
         "x0": int(first.timestamp() * 1000),
         "dx": int(series.step.total_seconds() * 1000),
         "y": [_drawn(value, scale * line.per) for value in series.values],

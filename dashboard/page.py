@@ -58,6 +58,8 @@ class Page:
     """Sentences for the foot of the page: what its numbers leave out."""
     form: str = ""
     """The template of the page's own controls: what it is cut by, what is assumed."""
+    is_of_range: bool = True
+    """It is about the range asked for, so what changed in that is marked; otherwise it is about now."""
 
     def panel(self, key: str) -> Panel | None:
         return next((panel for panel in self.panels if panel.key == key), None)

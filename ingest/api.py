@@ -1,4 +1,4 @@
-"""`POST /api/v1/events` and `/api/v1/scores`: the doors. Every answer they can give is in docs/events.md."""
+"""`POST /api/v1/events`, `/scores` and `/annotations`: the doors. Every answer they can give is in docs/events.md."""
 
 import logging
 import secrets
@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ingest import inflate, wire
+from ingest import annotations, inflate, wire
 from ingest.auth import IngestKeyAuthentication, MayWrite, Writer
 from ingest.store import Origin, sqlstate_of, store
 
@@ -81,6 +81,18 @@ class ScoresView(Door):
         scored, rejected = wire.read_scores(wire.decode_scores(body), now=now)
         store((), origin=origin, now=now, scored=scored)
         return {"scores_accepted": len(scored), "rejected": _listed(rejected)}
+
+
+class AnnotationsView(Door):
+    """A change somebody made, for the charts."""
+
+    def take(self, body: bytes, origin: Origin) -> dict[str, Any]:
+        now = timezone.now()
+        told = annotations.read(body, now=now)
+        annotation, is_new = annotations.keep(
+            told, project_id=origin.project_id, environment=origin.environment, now=now
+        )
+        return {"id": annotation.pk, "at": annotation.at.isoformat(), "is_new": is_new}
 
 
 class Refused(APIException):

@@ -7,6 +7,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
+from ingest.vocabulary import DimensionKind
 from projects.models import Project
 
 NANO_PER_DOLLAR = 1_000_000_000
@@ -25,6 +26,14 @@ class Dimension(models.Model):
     class Meta:
         db_table = "dim"
         constraints = [models.UniqueConstraint(fields=["project", "kind", "name"], name="dim_once")]
+        indexes = [
+            # "the releases and prompt versions that were new in this range"
+            models.Index(
+                fields=["project", "first_seen_at"],
+                condition=Q(kind__in=(DimensionKind.PROMPT_VERSION.value, DimensionKind.RELEASE.value)),
+                name="dim_first_seen",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -262,6 +271,8 @@ class BreakerTransition(models.Model):
 
     class Meta:
         db_table = "breaker_transition"
+        # "what opened in this range"
+        indexes = [models.Index(fields=["project", "at"], name="breaker_transition_at")]
 
     def __str__(self) -> str:
         return f"{self.group} at {self.at:%Y-%m-%d %H:%M:%S}"

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from projects import audit, keys
-from projects.models import AuditEvent, IngestKey, Project, Recipient
+from projects.models import Annotation, AuditEvent, IngestKey, Project, Recipient
 
 if TYPE_CHECKING:
     ProjectFormBase = forms.ModelForm[Project]
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     IngestKeyAdminBase = admin.ModelAdmin[IngestKey]
     RecipientAdminBase = admin.ModelAdmin[Recipient]
     AuditEventAdminBase = admin.ModelAdmin[AuditEvent]
+    AnnotationAdminBase = admin.ModelAdmin[Annotation]
     RecipientInlineBase = admin.TabularInline[Recipient, Project]
     IngestKeyInlineBase = admin.TabularInline[IngestKey, Project]
 else:  # Subscriptable for the type checker only.
     ProjectFormBase = forms.ModelForm
-    ProjectAdminBase = IngestKeyAdminBase = RecipientAdminBase = AuditEventAdminBase = admin.ModelAdmin
+    ProjectAdminBase = IngestKeyAdminBase = RecipientAdminBase = admin.ModelAdmin
+    AnnotationAdminBase = AuditEventAdminBase = admin.ModelAdmin
     RecipientInlineBase = IngestKeyInlineBase = admin.TabularInline
 
 _NANO_HELP = "Nano-dollars, whole: 1,000,000,000 are one dollar, 1,000,000 a tenth of a cent. 0 when it is not counted."
@@ -140,6 +142,13 @@ class RecipientAdmin(RecipientAdminBase):
     list_display = ["email", "name", "project", "active"]
     list_filter = ["project", "active"]
     search_fields = ["email", "name"]
+
+
+@admin.register(Annotation)
+class AnnotationAdmin(AnnotationAdminBase):
+    list_display = ["at", "kind", "title", "environment", "project"]
+    list_filter = ["kind", "project"]
+    search_fields = ["title"]
 
 
 @admin.register(AuditEvent)

@@ -69,6 +69,35 @@ class Recipient(models.Model):
         return f"{self.name} <{self.email}>" if self.name else self.email
 
 
+class Annotation(models.Model):
+    """A change that people or their tools tell, drawn into the charts: a deploy, an incident, a note."""
+
+    class Kind(models.TextChoices):
+        DEPLOY = "deploy", "Deploy"
+        CONFIG = "config", "Configuration"
+        INCIDENT = "incident", "Incident"
+        NOTE = "note", "Note"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="annotations")
+    at = models.DateTimeField(help_text="UTC; when the change took effect.")
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.DEPLOY)
+    title = models.CharField(max_length=120)
+    detail = models.CharField(max_length=500, blank=True)
+    link = models.URLField(max_length=500, blank=True, help_text="http:// or https://")
+    environment = models.CharField(max_length=64, blank=True, help_text="Empty: all environments together.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-at"]
+        # A tool that tells the same once more changes nothing; the index of it also finds those of a range.
+        constraints = [
+            models.UniqueConstraint(fields=["project", "at", "kind", "title", "environment"], name="annotation_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class AuditEvent(models.Model):
     """Something a person did that must stay answerable: reading a prompt, making a key. Never changed, never bodies."""
 

@@ -134,4 +134,5 @@ SYSTEM: Final = Page(
     ),
     tiles,
     notes,
+    is_of_range=False,
 )

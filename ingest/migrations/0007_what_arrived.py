@@ -23,4 +23,14 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
+        migrations.AddIndex(
+            model_name="dimension",
+            index=models.Index(
+                condition=models.Q(("kind__in", (4, 7))), fields=["project", "first_seen_at"], name="dim_first_seen"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="breakertransition",
+            index=models.Index(fields=["project", "at"], name="breaker_transition_at"),
+        ),
     ]
