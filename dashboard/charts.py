@@ -4,7 +4,7 @@ A figure is what plotly.js draws, without its 6 kB default template: ours lies i
 (`@c1`) that the page resolves. Figures are for looking at: this is the one place where an exact number becomes a float.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +15,7 @@ from metrics.units import NANO_PER_DOLLAR, Unit
 Figure = dict[str, Any]
 _SECOND: Final = 1000
 MOST_MARKS: Final = 12
-"""Dashed lines of one chart; of more, neighbours are drawn as one with their number."""
+"""Dashed lines of one chart; neighbours are drawn as one with their number."""
 _LONGEST_LABEL: Final = 22
 
 
@@ -94,16 +94,30 @@ def marked(figure: Figure, marks: Sequence[Mark]) -> Figure:
 
 
 def _together(within: Sequence[tuple[int, str]], start: int, end: int) -> list[tuple[int, str]]:
-    """Return at most MOST_MARKS marks: those of one twelfth of the chart are one when there are more."""
-    if len(within) <= MOST_MARKS:
-        return [(at, f"{label[:_LONGEST_LABEL]}…" if len(label) > _LONGEST_LABEL else label) for at, label in within]
-    slots: dict[int, list[tuple[int, str]]] = {}
-    for at, label in within:
-        slots.setdefault((at - start) * MOST_MARKS // (end - start), []).append((at, label))
-    few = [
-        each for slot in slots.values() for each in (slot if len(slot) == 1 else [(slot[0][0], f"{len(slot)} changes")])
-    ]
-    return _together(few, start, end)
+    """Return at most MOST_MARKS marks in order of time, none too close to the one before to read its label."""
+    apart = _clusters(sorted(within), lambda first, at: (at - first) * 2 * MOST_MARKS < end - start)
+    if len(apart) > MOST_MARKS:
+        twelfth = (end - start) / MOST_MARKS
+        apart = _clusters(sorted(within), lambda first, at: (at - start) // twelfth == (first - start) // twelfth)
+    return [(each[0][0], _label(each)) for each in apart]
+
+
+def _clusters(marks: Sequence[tuple[int, str]], is_with: Callable[[int, int], bool]) -> list[list[tuple[int, str]]]:
+    """Put each mark with those before it, as long as it belongs to the first of them."""
+    found: list[list[tuple[int, str]]] = []
+    for mark in marks:
+        if found and is_with(found[-1][0][0], mark[0]):
+            found[-1].append(mark)
+        else:
+            found.append([mark])
+    return found
+
+
+def _label(together: Sequence[tuple[int, str]]) -> str:
+    if len(together) > 1:
+        return f"{len(together)} changes"
+    [(_, label)] = together
+    return f"{label[:_LONGEST_LABEL]}…" if len(label) > _LONGEST_LABEL else label
 
 
 def _plain(text: str) -> str:

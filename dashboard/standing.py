@@ -33,8 +33,8 @@ Level = Literal["bad", "warn", "unknown"]
 LEVELS: Final[tuple[Level, ...]] = ("bad", "warn", "unknown")
 LIMIT_MS: Final = 2_000
 
-SLOW: Final = timedelta(minutes=1)
-"""Calls that usually take longer to arrive are worth a word."""
+SLOW: Final = timedelta(seconds=20)
+"""Clients send every few seconds; when half of the calls take longer to arrive, that is worth a word."""
 CLOCK: Final = timedelta(seconds=1)
 """Clocks of two machines that differ by less agree."""
 OLD: Final = timedelta(hours=1)
@@ -154,11 +154,11 @@ def _judge_arrivals(found: Arrivals, now: datetime) -> Iterator[Finding]:  # noq
         if (ahead := clock_ahead(app)) is not None:
             name = app.name or "an application without a name"
             yield Finding("warn", f"The clock of {name} is at least {units.duration(ahead)} ahead.")
-    p95 = found.everything.p95
+    p50 = found.everything.p50
     if found.everything.calls == 0:
         yield Finding("unknown", "No call has begun in the last hour, so there is nothing to judge their arrival by.")
-    elif p95 is not None and p95 > SLOW // timedelta(milliseconds=1):
-        yield Finding("warn", f"Of 100 calls, 5 take longer than {units.duration(p95)} to arrive.")
+    elif p50 is not None and p50 > SLOW // timedelta(milliseconds=1):
+        yield Finding("warn", f"Half of the calls take longer than {units.duration(p50)} to arrive.")
 
 
 def _judge_room(found: Room, now: datetime) -> Iterator[Finding]:

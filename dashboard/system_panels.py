@@ -131,7 +131,7 @@ def watermarks(found: Mapping[Grain, datetime], now: datetime) -> Drawn:
         (name, found[grain], _ms(now - found[grain]), f"{settings.RETENTION_DAYS[table]} days" if table else "for ever")
         for grain, (name, table) in _GRAINS.items()
     )
-    heads = [Head("Totals by", "name"), Head("Complete to (UTC)"), Head("Behind"), Head("Kept")]
+    heads = [Head("Totals by", "name"), Head("Complete to"), Head("Behind"), Head("Kept")]
     cells = [
         [Cell(name), Cell(f"{at:%H:%M:%S}" if now - at < timedelta(days=1) else moment(at)), *_behind(ms), Cell(kept)]
         for name, at, ms, kept in rows
@@ -323,27 +323,27 @@ def _of_room(found: Room, now: datetime) -> str:
 def prices(found: Coverage, now: datetime) -> Drawn:  # noqa: ARG001 - one of several with this shape
     columns = [Column("Model"), Column("Calls", Unit.COUNT), Column("Calls without a known cost", Unit.COUNT)]
     rows = tuple((model.name, model.calls, model.unpriced) for model in found.models)
-    heads = [Head("Model", "name"), Head("Calls"), Head("Without a cost"), Head("Share", "bar")]
+    heads = [Head("Model", "name"), Head("Calls"), Head("Without a cost")]
     cells = [
         [
             Cell(model.name),
             Cell(units.count(model.calls)),
             Cell(units.count(model.unpriced), tone="warn" if model.unpriced else ""),
-            Cell(share=100 * model.unpriced // model.calls if model.calls else 0),
         ]
         for model in found.models[:MOST_ROWS]
     ]
-    grid = Grid(heads, cells or [[Cell("no call in the last day", tone="muted"), Cell("0"), Cell("0"), Cell()]])
+    grid = Grid(heads, cells or [[Cell("no call in the last day", tone="muted"), Cell("0"), Cell("0")]])
+    return Drawn(_of_prices(found), Table(tuple(columns), rows), grid=grid)
+
+
+def _of_prices(found: Coverage) -> str:
     if found.calls == 0:
-        return Drawn("No call was counted in the last day.", Table(tuple(columns), rows), grid=grid)
+        return "No call was counted in the last day."
     if found.unpriced == 0:
-        return Drawn(
-            f"The cost of all {calls(found.calls)} of the last day is known.", Table(tuple(columns), rows), grid=grid
-        )
-    text = (
-        f"{calls(found.unpriced)} of {units.count(found.calls)} in the last day have no known cost: their model has no"
-    )
-    return Drawn(f"{text} price, or the answer broke off.", Table(tuple(columns), rows), grid=grid)
+        return f"The cost of all {calls(found.calls)} of the last day is known."
+    has, its = ("has", "its") if found.unpriced == 1 else ("have", "their")
+    of_all = f"{calls(found.unpriced)} of {units.count(found.calls)} in the last day {has} no known cost"
+    return f"{of_all}: {its} model has no price, or the answer broke off."
 
 
 def versions(found: Migrations, now: datetime) -> Drawn:  # noqa: ARG001 - one of several with this shape

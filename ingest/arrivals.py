@@ -13,7 +13,7 @@ from django.db import connection
 from ingest.partitions import CLOCK_TOLERANCE, lower_bound
 
 LOOKED_BACK: Final = timedelta(hours=1)
-LATE: Final = timedelta(minutes=5)
+LATE: Final = timedelta(minutes=1)
 """Calls that arrive later were kept somewhere, in a spool or a file; they say nothing about the way here."""
 MOST_CALLS: Final = 10_000
 """Of a busier hour the newest calls are taken; `Arrivals.since` says from when on."""

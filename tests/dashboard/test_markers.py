@@ -51,20 +51,24 @@ def test_a_name_stays_text_and_is_cut() -> None:
     assert text == "‹img src=x onerror=ale…"
 
 
+def test_marks_too_close_to_be_read_are_one() -> None:
+    minutes = {"a": 0, "b": 59, "c": 60, "d": 100, "e": 120}
+    marks = [Mark(NOW + timedelta(minutes=at), name) for name, at in reversed(minutes.items())]
+    assert labels(charts.marked(figure(), marks)) == [
+        (ms(NOW), "2 changes"),
+        (ms(NOW + HOUR), "2 changes"),
+        (ms(NOW + 2 * HOUR), "e"),
+    ]
+
+
 def test_twelve_marks_are_drawn_one_by_one_and_more_by_twelfths() -> None:
     twelve = [Mark(NOW + n * HOUR, str(n)) for n in range(12)]
     assert [text for _, text in labels(charts.marked(figure(), twelve))] == [str(n) for n in range(12)]
-    # Two hours each: the first twelfth has three changes, the last but one has one, the last has two.
-    thirteen = [
-        *(Mark(NOW + timedelta(minutes=n), f"a{n}") for n in (0, 1, 119)),
-        *(Mark(NOW + 20 * HOUR, "b"), Mark(NOW + 22 * HOUR, "c"), Mark(NOW + 23 * HOUR, "d")),
-        *(Mark(NOW + 2 * HOUR + timedelta(minutes=n), "e") for n in range(7)),
-    ]
+    thirteen = [*twelve, Mark(NOW + 12 * HOUR, "12"), Mark(NOW + 23 * HOUR, "23")]
     assert labels(charts.marked(figure(), thirteen)) == [
-        (ms(NOW), "3 changes"),
-        (ms(NOW + 20 * HOUR), "b"),
-        (ms(NOW + 22 * HOUR), "2 changes"),
-        (ms(NOW + 2 * HOUR), "7 changes"),
+        *((ms(NOW + n * HOUR), "2 changes") for n in range(0, 12, 2)),
+        (ms(NOW + 12 * HOUR), "12"),
+        (ms(NOW + 23 * HOUR), "23"),
     ]
 
 
