@@ -20,8 +20,10 @@ from dashboard.query import (
     GROUPS,
     LABELS,
     LONGEST,
+    SORTS,
     SPANS,
     STATUSES,
+    WASTE,
     DashboardQuery,
 )
 from metrics.catalog import METRICS
@@ -64,9 +66,11 @@ def parse(
         environment=environment,
         status=reader.one_of("status", {word: word for word in STATUSES}) or "",
         err=reader.one_of("err", {word: word for word in ERRORS}) or "",
+        waste=reader.one_of("waste", {word: word for word in WASTE}) or "",
         cmp=reader.one_of("cmp", {word: word for word in COMPARISONS}) or "7d",
         group=reader.one_of("g", {word: word for word in GROUPS}) or "",
         metric=reader.one_of("metric", {key: key for key in METRICS}) or "",
+        sort=reader.one_of("sort", {key: key for key in SORTS}) or "",
         factor=reader.factor("x"),
         before=reader.identifier("before"),
         **{name: reader.text(key) for key, name in _TEXTS.items()},

@@ -8,7 +8,7 @@ import orjson
 
 from dashboard.charts import Figure, Line
 from dashboard.grids import Grid
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from metrics.readings import Series
 from metrics.slices import NONE, OTHER
@@ -54,6 +54,11 @@ class Panel(Protocol):
     def title(self) -> str: ...
     @property
     def width(self) -> str: ...
+    @property
+    def needs(self) -> Sequence[Need]:
+        """Return what it looks at, so that a page can read it together with what others need."""
+        ...
+
     def draw(self, look: Look) -> Drawn: ...
 
 

@@ -26,6 +26,8 @@ def cell(value: object) -> str:
     """Return the text of a cell; a name that would be a formula gets an apostrophe in front, a number stays one."""
     if value is None:
         return ""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     text = str(value)
     if not isinstance(value, str):
         return text

@@ -11,6 +11,10 @@ class Head:
 
     label: str
     kind: Literal["name", "text", "number", "bar"] = "number"
+    href: str = ""
+    """Orders the rows by this column."""
+    is_sorted: bool = False
+    """The rows are ordered by this column, largest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,19 @@ class Grid:
 
     heads: Sequence[Head]
     rows: Sequence[Sequence[Cell]]
+    sums: Sequence[Sequence[Cell]] = ()
+    """Rows at the foot: all of the others together."""
+    is_wide: bool = False
+    """Many columns: smaller print, and a scroll bar of its own where the window is narrow."""
 
     @property
     def lines(self) -> Iterator[list[tuple[Head, Cell]]]:
-        for row in self.rows:
+        return self._lines(self.rows)
+
+    @property
+    def foot(self) -> Iterator[list[tuple[Head, Cell]]]:
+        return self._lines(self.sums)
+
+    def _lines(self, rows: Sequence[Sequence[Cell]]) -> Iterator[list[tuple[Head, Cell]]]:
+        for row in rows:
             yield list(zip(self.heads, row, strict=True))

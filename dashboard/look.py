@@ -4,17 +4,20 @@ The range shown may still be running; then the comparison is cut at the same ela
 held against a whole one.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from django.conf import settings
 
+from alerting.models import OPEN, Alert
 from dashboard.query import DAY, HOUR, DashboardQuery
-from metrics import queries
+from metrics import asks, queries
+from metrics.queries import Answer
 from metrics.readings import Breakdown, Reading, Series
 from metrics.slices import Dimension
+from metrics.steps import Steps, nothing
 from metrics.windows import Window, floor
 
 T = TypeVar("T")
@@ -45,13 +48,28 @@ TIMELINE: Final = (
 FEATURE_COLUMNS: Final = ("spend", "requests", "latency_p95", "error_rate")
 
 
+class Parts(NamedTuple):
+    """A sum over time by one property, as something a panel needs."""
+
+    metric: str
+    by: Dimension
+
+
+# What panels can need: a name of `Look._steps`, or parts over time.
+Need = str | Parts
+
+
 class Look:
-    """Readings of one query, each fetched when first asked for."""
+    """Readings of one query. What a page needs is read ahead together; whatever else is asked for is read by itself.
+
+    A reading that failed raises when it is looked at, so that the panel it belongs to fails alone.
+    """
 
     def __init__(self, query: DashboardQuery) -> None:
         self.query = query
         self.now = query.now
         self._read: dict[Callable[[Look], Any], Any] = {}
+        self._answers: dict[Hashable, Answer[Any]] = {}
 
     def once(self, read: Callable[["Look"], T]) -> T:
         """Return what `read` finds, read once however many panels ask."""
@@ -59,6 +77,46 @@ class Look:
             self._read[read] = read(self)
         found: T = self._read[read]
         return found
+
+    def ahead(self, needs: Iterable[Need], more: Mapping[str, Steps[Any]] | None = None) -> None:
+        """Read what panels need, and the answers to some more questions by name, with a few statements."""
+        asked: dict[Hashable, Steps[Any]] = {need: self._steps(need) for need in needs}
+        self._answers |= queries.together(asked | dict(more or {}))
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Return whether all these were read ahead."""
+        return all(name in self._answers for name in names)
+
+    def answer(self, name: Need) -> Any:
+        """Return an answer that was read ahead, or read it now."""
+        if name not in self._answers:
+            self.ahead([name])
+        return self._answers[name].get()
+
+    def _steps(self, need: Need) -> Steps[Any]:
+        slice_, now = self.query.slice, self.now
+        if isinstance(need, Parts):
+            (metric, by), step = need, self.query.bucket
+            return asks.several_series([metric], self.window, slice_, bucket=step, by=by, top=5, now=now)
+        match need:
+            case "readings":
+                return asks.values(HEADLINE, self.elapsed, slice_, now=now)
+            case "earlier_readings" if self.earlier is not None:
+                return asks.values(HEADLINE, self.earlier, slice_, now=now)
+            case "timeline":
+                return asks.several_series(TIMELINE, self.window, slice_, bucket=self.query.bucket, now=now)
+            case "earlier_timeline" if (window := self._earlier_window) is not None:
+                metrics, step = ("requests", "latency_p95"), self.earlier_bucket
+                return asks.several_series(metrics, window, slice_, bucket=step, now=now)
+            case "features":
+                return asks.breakdown("feature", FEATURE_COLUMNS, self.elapsed, slice_, top=8, now=now)
+            case "earlier_features" if self.earlier is not None:
+                return asks.breakdown("feature", ("spend",), self.earlier, slice_, top=100, now=now)
+            case "month":
+                return asks.values(("spend",), self.month, slice_, now=now)
+            case "complete_to":
+                return asks.complete_to(slice_.project_id, now=now)
+        return nothing()
 
     @property
     def window(self) -> Window:
@@ -79,20 +137,24 @@ class Look:
         shift = self.query.shift
         return None if shift is None else self.elapsed.shift(-shift)
 
-    @cached_property
-    def readings(self) -> dict[str, Reading]:
-        return queries.values(HEADLINE, self.elapsed, self.query.slice, now=self.now)
+    @property
+    def month(self) -> Window:
+        """The month so far, whatever the range shown is."""
+        start = self.now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return Window(start, self.now)
 
-    @cached_property
+    @property
+    def readings(self) -> dict[str, Reading]:
+        found: dict[str, Reading] = self.answer("readings")
+        return found
+
+    @property
     def earlier_readings(self) -> dict[str, Reading]:
-        if self.earlier is None:
-            return {}
-        return queries.values(HEADLINE, self.earlier, self.query.slice, now=self.now)
+        return self.answer("earlier_readings") or {}
 
     @cached_property
     def timeline(self) -> dict[str, Series]:
-        found = queries.several_series(TIMELINE, self.window, self.query.slice, bucket=self.query.bucket, now=self.now)
-        return {metric: series[0] for metric, series in found.items()}
+        return {metric: series[0] for metric, series in self.answer("timeline").items()}
 
     @property
     def earlier_bucket(self) -> timedelta:
@@ -101,31 +163,62 @@ class Look:
         is_young = self.earlier is not None and self.earlier.start > self.now - kept + DAY
         return self.query.bucket if is_young else max(self.query.bucket, HOUR)
 
-    @cached_property
-    def earlier_timeline(self) -> dict[str, Series]:
+    @property
+    def _earlier_window(self) -> Window | None:
         """The comparison over time, whole even where the range itself is still running."""
         shift, step = self.query.shift, self.earlier_bucket
         # Two or three points are no line to compare with.
         if shift is None or self.window.duration < 6 * step:
-            return {}
+            return None
         start = floor(self.window.start - shift, step)
-        window = Window(start, max(self.window.end - shift, start + step))
-        found = queries.several_series(("requests", "latency_p95"), window, self.query.slice, bucket=step, now=self.now)
-        return {metric: series[0] for metric, series in found.items()}
-
-    def parts_over_time(self, metric: str, by: Dimension) -> tuple[Series, ...]:
-        return queries.series(
-            metric, self.window, self.query.slice, bucket=self.query.bucket, by=by, top=5, now=self.now
-        )
+        return Window(start, max(self.window.end - shift, start + step))
 
     @cached_property
+    def earlier_timeline(self) -> dict[str, Series]:
+        return {metric: series[0] for metric, series in (self.answer("earlier_timeline") or {}).items()}
+
+    def parts_over_time(self, metric: str, by: Dimension) -> tuple[Series, ...]:
+        found: tuple[Series, ...] = self.answer(Parts(metric, by))[metric]
+        return found
+
+    @property
     def features(self) -> Breakdown:
-        return queries.breakdown("feature", FEATURE_COLUMNS, self.elapsed, self.query.slice, top=8, now=self.now)
+        found: Breakdown = self.answer("features")
+        return found
 
     @cached_property
     def earlier_features(self) -> dict[str, Reading]:
         """Spend by feature in the comparison; empty without one."""
-        if self.earlier is None:
-            return {}
-        found = queries.breakdown("feature", ("spend",), self.earlier, self.query.slice, top=100, now=self.now)
-        return {part.key: part.readings["spend"] for part in found.parts}
+        found: Breakdown | None = self.answer("earlier_features")
+        return {} if found is None else {part.key: part.readings["spend"] for part in found.parts}
+
+    @property
+    def month_to_date(self) -> Reading:
+        found: Reading = self.answer("month")["spend"]
+        return found
+
+    @cached_property
+    def open_alerts(self) -> list[Alert]:
+        """The project's alerts that are not over, oldest first."""
+        found = Alert.objects.filter(project=self.query.project).exclude(state=Alert.State.RESOLVED)
+        return list(found.order_by("opened_at"))
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        return tuple(alert for alert in self.open_alerts if alert.state in OPEN)
+
+    @property
+    def complete_to(self) -> datetime:
+        """Every call received before this time is in all the numbers that were read."""
+        found: datetime = self.answer("complete_to")
+        read = (answer.found() for answer in self._answers.values())
+        return min([found, *(at for value in read if (at := _complete_to(value)) is not None)])
+
+
+def _complete_to(value: object) -> datetime | None:
+    """Return how complete an answer is; all its parts come from one look at the data."""
+    if isinstance(value, Breakdown | Reading | Series):
+        return value.complete_to
+    if isinstance(value, Mapping):
+        return _complete_to(next(iter(value.values()), None))
+    return _complete_to(value[0]) if isinstance(value, tuple) and value else None

@@ -5,18 +5,28 @@ from typing import Final
 
 from django.db import DatabaseError
 
+from dashboard.look import Look
 from dashboard.query import DashboardQuery
 from metrics import units
 from metrics.losses import Losses, losses
+from metrics.steps import Steps
 
 # Clients name the reasons, and a hostile one as many as it likes.
 MOST_REASONS: Final = 5
 
 
-def sentences(query: DashboardQuery) -> list[str]:
+NEED: Final = "losses"
+
+
+def needs(query: DashboardQuery) -> dict[str, Steps[Losses]]:
+    """Return the question, by its name."""
+    return {NEED: losses(query.slice.project_id, query.window)}
+
+
+def sentences(look: Look) -> list[str]:
     """Empty when nothing was lost. Never a reason for a page to fail, but never silent either."""
     try:
-        return written(losses(query.slice.project_id, query.window))
+        return written(look.answer(NEED))
     except DatabaseError:
         return ["Whether calls were lost on their way could not be read."]
 

@@ -1,12 +1,14 @@
 """Display — step 8 of 8: pages as data, each a question, its answer in a sentence, and its panels as they are read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from dashboard.drawing import Panel
-from dashboard.look import Look
+from dashboard.look import Look, Need
+from dashboard.query import DashboardQuery
 from dashboard.tiles import Tile
+from metrics.steps import Steps
 
 
 class Lead(Protocol):
@@ -39,6 +41,11 @@ def no_tiles(look: Look) -> Sequence[Tile]:  # noqa: ARG001 - one of several wit
     return ()
 
 
+def nothing_more(look: Look) -> Mapping[str, Steps[Any]]:  # noqa: ARG001 - one of several with this shape
+    """Ask no questions of the page's own."""
+    return {}
+
+
 def no_notes(look: Look) -> Sequence[str]:  # noqa: ARG001 - one of several with this shape
     """Say nothing at the foot."""
     return ()
@@ -56,10 +63,21 @@ class Page:
     tiles: Callable[[Look], Sequence[Tile]] = no_tiles
     notes: Callable[[Look], Sequence[str]] = no_notes
     """Sentences for the foot of the page: what its numbers leave out."""
+    needs: Sequence[Need] = ()
+    """What lead, tiles and notes look at, beside what the panels need."""
+    questions: Callable[[Look], Mapping[str, Steps[Any]]] = nothing_more
+    """Questions of the page's own, by the name its parts ask `Look.answer` for."""
     form: str = ""
     """The template of the page's own controls: what it is cut by, what is assumed."""
     is_of_range: bool = True
     """It is about the range asked for, so what changed in that is marked; otherwise it is about now."""
+
+    def look(self, query: DashboardQuery) -> Look:
+        """Return a look at the data with all that the page needs in it, read together."""
+        look = Look(query)
+        needs = {"complete_to", *self.needs, *(need for panel in self.panels for need in panel.needs)}
+        look.ahead(needs, self.questions(look))
+        return look
 
     def panel(self, key: str) -> Panel | None:
         return next((panel for panel in self.panels if panel.key == key), None)

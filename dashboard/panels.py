@@ -9,7 +9,7 @@ from dashboard import charts, theme
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, spoken, timetable
 from dashboard.grids import Cell, Grid, Head
-from dashboard.look import Look
+from dashboard.look import Look, Need, Parts
 from dashboard.tables import Column, Table
 from metrics import units
 from metrics.catalog import METRICS
@@ -28,6 +28,7 @@ class LatencyPanel:
     key: str = "latency"
     title: str = "Latency"
     width: str = "half"
+    needs: Sequence[Need] = ("readings", "timeline", "earlier_timeline")
 
     def draw(self, look: Look) -> Drawn:
         series = [look.timeline[f"latency_{name}"] for name in ("p50", "p95", "p99")]
@@ -58,6 +59,7 @@ class RequestsPanel:
     key: str = "requests"
     title: str = "Requests"
     width: str = "half"
+    needs: Sequence[Need] = ("readings", "earlier_readings", "timeline", "earlier_timeline")
 
     def draw(self, look: Look) -> Drawn:
         series = look.timeline["requests"]
@@ -98,6 +100,10 @@ class StackPanel:
     """Nothing is what one hopes for."""
     width: str = "half"
 
+    @property
+    def needs(self) -> Sequence[Need]:
+        return (Parts(self.metric, self.by),)
+
     def draw(self, look: Look) -> Drawn:
         unit = METRICS[self.metric].unit
         parts = [one for one in look.parts_over_time(self.metric, self.by) if _sum(one) != 0]
@@ -130,6 +136,7 @@ class FeaturesPanel:
     key: str = "features"
     title: str = "Top features"
     width: str = "full"
+    needs: Sequence[Need] = ("features", "earlier_features")
 
     def draw(self, look: Look) -> Drawn:
         parts = [*look.features.parts, *([look.features.other] if look.features.other is not None else [])]

@@ -35,9 +35,13 @@ COMPARISONS: Final = {
 }
 STATUSES: Final = ("ok", "degraded", "error", "rejected", "cancelled", "failed")
 ERRORS: Final = frozenset(category.name.lower() for category in ErrorCategory if category is not ErrorCategory.NONE)
-FILTERS: Final = ("feature", "model", "prompt_type", "version", "key", "release", "user", "session", "status", "err")
+# Calls that were paid for and brought no usable answer, by why.
+WASTE: Final = ("failed", "truncated", "invalid")
+FILTERS: Final = (
+    *("feature", "model", "prompt_type", "version", "key", "release", "user", "session", "status", "err", "waste"),
+)
 # What only single calls have: measured numbers are not kept by these.
-ONLY_LOGS: Final = ("session", "status")
+ONLY_LOGS: Final = ("session", "status", "waste")
 # What a page may be cut by.
 GROUPS: Final = {
     "feature": "feature",
@@ -49,10 +53,17 @@ GROUPS: Final = {
     "env": "environment",
     "release": "release",
 }
+# What a table may be ordered by, largest first: metrics, and the change against the comparison.
+SORTS: Final = (
+    *("requests", "input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens", "spend"),
+    *("cost_per_request", "cost_per_success", "fully_loaded_cost", "latency_p95", "error_rate", "cache_hit_rate"),
+    "change",
+)
 # Choices of single pages: they do not go along to the next.
-OPTIONS: Final = ("g", "metric", "x")
+OPTIONS: Final = ("g", "metric", "sort", "x")
 LABELS: Final = {
     "g": "grouping",
+    "sort": "order",
     "x": "factor",
     "prompt_type": "prompt type",
     "version": "prompt version",
@@ -93,9 +104,11 @@ class DashboardQuery:
     session: str = ""
     status: str = ""
     err: str = ""
+    waste: str = ""
     cmp: str = "7d"
     group: str = ""
     metric: str = ""
+    sort: str = ""
     factor: Decimal = Decimal(1)
     """What traffic is multiplied by in a what-if."""
     before: UUID | None = None
@@ -176,6 +189,7 @@ class DashboardQuery:
             **{name: getattr(self, name) for name in FILTERS},
             "g": self.group,
             "metric": self.metric,
+            "sort": self.sort,
             "x": f"{self.factor.normalize():f}" if self.factor != 1 else "",
         }
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from dashboard.query import DashboardQuery
+from dashboard.wasted import WASTED
 from ingest import dimensions
 from ingest.models import RequestLog
 from ingest.partitions import kept_from, lower_bound
@@ -217,6 +218,8 @@ def _matching(query: DashboardQuery, start: datetime, end: datetime) -> QuerySet
         rows = rows.filter(session_id=query.session)
     if query.err != "":
         rows = rows.filter(error=ErrorCategory[query.err.upper()])
+    if query.waste != "":
+        rows = rows.filter(WASTED[query.waste])
     if query.status != "":
         rows = rows.filter(outcome__in=_outcomes(query.status))
     return rows

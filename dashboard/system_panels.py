@@ -14,7 +14,7 @@ from dashboard import charts
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, timetable
 from dashboard.grids import Cell, Grid, Head
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.losses import calls
 from dashboard.migrations_read import Migrations
 from dashboard.standing import Question, Unreachable, clock_ahead, span, standing
@@ -48,6 +48,7 @@ class StandingPanel(Generic[T]):
     question: Question[T]
     write: Callable[[T, datetime], Drawn]
     width: str = "half"
+    needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
         answer = standing(look).ask(self.question)

@@ -41,7 +41,7 @@ class Column:
             return value.isoformat()
         if self.unit is Unit.NANOUSD and value is not None:
             assert isinstance(value, int | Decimal)
-            return f"{Decimal(value) / NANO_PER_DOLLAR:f}"
+            return Decimal(value) / NANO_PER_DOLLAR
         return value
 
 

@@ -1,16 +1,17 @@
-"""Tiles: the six numbers of the Overview, each with its change in words and a sparkline."""
+"""Tiles: headline numbers, each with its change in words and a sparkline, and the six of the Overview."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from django.utils.safestring import SafeString
 
 from budgets import spending
 from budgets.models import Budget
-from dashboard.look import Look
+from dashboard.look import Look, Need
 from dashboard.query import DashboardQuery
 from dashboard.sparkline import sparkline
 from metrics import queries, units
@@ -40,26 +41,29 @@ class Tile:
     href: str = ""
 
 
+NEEDS: Final[Sequence[Need]] = ("readings", "earlier_readings", "timeline", "month")
+
+
 def tiles(look: Look) -> list[Tile]:
     return [
         _metric_tile(look, "success_rate", "Success rate"),
         _metric_tile(look, "latency_p95", "p95 latency"),
         _metric_tile(look, "requests", "Requests"),
         _metric_tile(look, "spend", "Cost", note=_unpriced(look)),
-        month_tile(look.query),
+        month_tile(look),
         _tokens_tile(look),
     ]
 
 
 def _metric_tile(look: Look, key: str, label: str, note: str = "") -> Tile:
     metric, reading = METRICS[key], look.readings[key]
-    return _with_change(
+    return with_change(
         look,
         Tile(
             label,
             units.number(reading.value, metric.unit),
-            exact=_all_digits(key, reading),
-            spark=sparkline(_finished(look, look.timeline[key].values), f"{label} over the range"),
+            exact=all_digits(key, reading),
+            spark=sparkline(finished(look, look.timeline[key].values), f"{label} over the range"),
             note=note,
         ),
         reading,
@@ -74,19 +78,19 @@ def _tokens_tile(look: Look) -> Tile:
     parts = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     now, before = _total(look.readings, parts), _total(look.earlier_readings, parts)
     written = [units.tokens(look.readings[key].value) for key in ("input_tokens", "output_tokens")]
-    exact = [f"{_all_digits(key, look.readings[key])} {METRICS[key].label.lower()}" for key in parts]
+    exact = [f"{all_digits(key, look.readings[key])} {METRICS[key].label.lower()}" for key in parts]
     spark = [
         None if a is None or b is None else a + b
         for a, b in zip(look.timeline["input_tokens"].values, look.timeline["output_tokens"].values, strict=True)
     ]
     assert now is not None
-    return _with_change(
+    return with_change(
         look,
         Tile(
             "Tokens",
             units.tokens(now.value),
             exact=", ".join(exact),
-            spark=sparkline(_finished(look, spark), "Tokens over the range"),
+            spark=sparkline(finished(look, spark), "Tokens over the range"),
             note=f"{written[0]} in, {written[1]} out",
         ),
         now,
@@ -96,15 +100,20 @@ def _tokens_tile(look: Look) -> Tile:
     )
 
 
-def month_tile(query: DashboardQuery) -> Tile:
-    """Spend since the month began, against the project's monthly budget when there is one."""
-    budget = (
+def _monthly_budget(query: DashboardQuery) -> Budget | None:
+    """Return the budget that the month so far is held against."""
+    return (
         Budget.objects.filter(
             project=query.project, active=True, period=Budget.Period.MONTH, feature="", environment=query.environment
         )
         .order_by("pk")
         .first()
     )
+
+
+def month_tile(look: Look) -> Tile:
+    """Spend since the month began, against the project's monthly budget when there is one."""
+    query, budget = look.query, _monthly_budget(look.query)
     if budget is not None and not query.has_filters:
         status = spending.status(budget, query.now)
         tone = "bad" if status.reached(100) else "warn" if status.reached(80) else "good"
@@ -117,13 +126,12 @@ def month_tile(query: DashboardQuery) -> Tile:
             share=min(int(status.share * 100), 100),
             note=_pace(status.share, Window(status.period.start, status.period.end), query.now),
         )
-    start = query.now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     try:
-        reading = queries.value("spend", Window(start, query.now), query.slice, now=query.now)
+        reading = look.month_to_date
     except queries.WindowTooWideError:
         return Tile("Month to date", units.UNKNOWN, note="not kept for these filters together")
     note = "" if budget is not None or query.has_filters else "no monthly budget yet"
-    return Tile("Month to date", units.money(reading.value), against=f"since 1 {start:%B}", note=note)
+    return Tile("Month to date", units.money(reading.value), against=f"since 1 {look.month.start:%B}", note=note)
 
 
 def _pace(share: Fraction, period: Window, now: datetime) -> str:
@@ -132,7 +140,8 @@ def _pace(share: Fraction, period: Window, now: datetime) -> str:
     return f"{units.ratio(gone)} of the month is over" if share <= 1 else "the budget is used up"
 
 
-def _with_change(look: Look, tile: Tile, now: Reading, before: Reading | None, unit: Unit, *, better: str) -> Tile:
+def with_change(look: Look, tile: Tile, now: Reading, before: Reading | None, unit: Unit, *, better: str) -> Tile:
+    """Return the tile with its change against the comparison; `better` (lower, higher or nothing) gives it a tone."""
     if before is None or now.value is None or before.value is None or before.sample == 0:
         against = "" if before is None else "nothing to compare with"
         return _replace(tile, against=against)
@@ -164,15 +173,15 @@ def _replace(tile: Tile, **changes: str) -> Tile:
     return Tile(**(fields | changes))
 
 
-def _all_digits(key: str, reading: Reading) -> str:
-    """A sum of money or tokens as it is; empty for what is shown in full, or is no sum."""
+def all_digits(key: str, reading: Reading) -> str:
+    """Return a sum of money or tokens as it is; empty for what is shown in full, or is no sum."""
     unit = METRICS[key].unit
     if unit not in (Unit.NANOUSD, Unit.TOKENS) or reading.value is None:
         return ""
     return units.all_digits(int(reading.value), unit)
 
 
-def _finished(look: Look, values: Sequence[Value]) -> Sequence[Value]:
+def finished(look: Look, values: Sequence[Value]) -> Sequence[Value]:
     """Leave out the bucket that is still open: it would always fall off at the end."""
     return values[:-1] if look.window.end > look.now and len(values) > 2 else values
 

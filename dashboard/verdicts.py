@@ -4,18 +4,22 @@ It is about the last minutes when the range runs to now, and about the range its
 where calls are expected, and numbers that are not up to date, are Unknown: never green.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.urls import reverse
 
 from alerting.models import Alert
+from dashboard import search
 from dashboard.drawing import spoken
+from dashboard.look import Look
 from dashboard.query import DAY, MINUTE, DashboardQuery, moved, stamp
-from metrics import queries, units
+from metrics import asks, queries, units
 from metrics.readings import Reading
+from metrics.slices import Dimension
+from metrics.steps import Steps
 from metrics.units import Unit
 from metrics.windows import Window, ceil
 
@@ -27,6 +31,7 @@ DOWN_FROM: Final = Decimal("0.5")
 # p95 against the same time of the comparison.
 SLOWER_BY: Final = Decimal("1.5")
 _METRICS: Final = ("requests", "errors", "error_rate", "success_rate", "latency_p95")
+_TRACED_TO: Final[tuple[Dimension, ...]] = ("error", "feature")
 WORDS: Final = {"healthy": "Healthy", "degraded": "Degraded", "down": "Down", "unknown": "Unknown"}
 
 
@@ -57,6 +62,7 @@ class Evidence:
     """The same window of a day or a week before; empty without a comparison."""
     firing: tuple[Alert, ...]
     last_call: datetime | None
+    """When the newest call of all began; None when nothing is stored, or there are calls in the window."""
 
     @property
     def calls(self) -> int:
@@ -68,23 +74,40 @@ class Evidence:
         return int(reading.value or 0) if reading is not None else 0
 
 
-def gather(query: DashboardQuery, firing: tuple[Alert, ...], last_call: datetime | None) -> Evidence:
-    """Read what the verdict needs: the recent window, the same one before, the watermark."""
-    # Whole minutes, the running one among them, so that the rollups can answer.
-    recent = Window.last(RECENT, ceil(query.now, MINUTE))
-    window = recent if query.is_live else query.exact.until(query.now)
+def needs(query: DashboardQuery) -> dict[str, Steps[Any]]:
+    """Return the questions a verdict rests on, by name: the recent window, the same one before, the watermark."""
+    window = _window(query)
+    # Whole days back when it is about now, so that the hours are the same.
     shift = query.shift or 7 * DAY
-    complete = queries.complete_to(query.slice.project_id, now=query.now)
-    usual_shift = max(shift, DAY) if query.is_live else shift
-    return Evidence(
+    before = window.shift(-(max(shift, DAY) if query.is_live else shift))
+    return {
+        "verdict: now": asks.values(_METRICS, window, query.slice, now=query.now),
+        "verdict: usual": asks.values(_METRICS, before, query.slice, now=query.now),
+        "verdict: complete_to": asks.complete_to(query.slice.project_id, now=query.now),
+    }
+
+
+def gather(query: DashboardQuery, firing: tuple[Alert, ...], look: Look) -> Evidence:
+    """Put together what the verdict needs; reads what the look has not read ahead."""
+    if not look.has(needed := needs(query)):
+        look.ahead([], needed)
+    found = Evidence(
         query=query,
-        window=window,
-        complete_to=complete,
-        now=queries.values(_METRICS, window, query.slice, now=query.now),
-        usual=queries.values(_METRICS, window.shift(-usual_shift), query.slice, now=query.now),
+        window=_window(query),
+        complete_to=look.answer("verdict: complete_to"),
+        now=look.answer("verdict: now"),
+        usual=look.answer("verdict: usual"),
         firing=firing if query.is_live else (),
-        last_call=last_call,
+        last_call=None,
     )
+    if found.calls > 0 or query.project is None:
+        return found
+    return replace(found, last_call=search.newest(query.project, query.now))
+
+
+def _window(query: DashboardQuery) -> Window:
+    # Whole minutes, the running one among them, so that the rollups can answer.
+    return Window.last(RECENT, ceil(query.now, MINUTE)) if query.is_live else query.exact.until(query.now)
 
 
 def verdict(evidence: Evidence) -> Verdict:
@@ -226,8 +249,10 @@ def _numbers(evidence: Evidence) -> str:
 def _why_failing(evidence: Evidence) -> str:
     """Name the largest kind of failure and the feature it hits most."""
     query = evidence.query
-    kinds = queries.breakdown("error", ("errors",), evidence.window, query.slice, top=1, now=query.now)
-    places = queries.breakdown("feature", ("errors",), evidence.window, query.slice, top=1, now=query.now)
+    found = queries.together(
+        {by: asks.breakdown(by, ("errors",), evidence.window, query.slice, top=1, now=query.now) for by in _TRACED_TO}
+    )
+    kinds, places = (found[by].get() for by in _TRACED_TO)
     text = f"{units.count(evidence.now['errors'].value)} of {units.count(evidence.calls)} calls"
     if kinds.parts:
         text += f", most often because of {spoken(kinds.parts[0].key)}"

@@ -135,6 +135,11 @@ class PriceBook:
             total += Fraction(*exact)
         return _half_even(total.numerator, total.denominator)
 
+    def rates_at(self, at: datetime) -> list[Rate]:
+        """Every rate that applies at that time, in the order of their models' names."""
+        known = (rate for _, rates in sorted(self._rates.items()) for rate in rates)
+        return [rate for rate in known if rate is self.rate_at(rate.model, at)]
+
     def dearest(self, model: str, at: datetime) -> Rate | None:
         """The dearest price of the model's family at that time; of all models when the family is unknown.
 

@@ -6,9 +6,10 @@ A start that two pieces of a plan share is one cell, so they are merged here and
 
 from collections.abc import Mapping, Sequence
 
-from metrics.clauses import Sql, union
+from metrics.clauses import union
 from metrics.facts import Histogram
 from metrics.ranks import cumulated, percentile
+from metrics.steps import Sql
 
 
 def cells(facts: Sequence[str], added: Sequence[Sql], counted: Mapping[Histogram, Sequence[Sql]]) -> Sql:

@@ -3,13 +3,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from ingest.partitions import lower_bound
 from metrics.facets import CUBE_DIMENSIONS, FACETS, facet_of
 from metrics.facts import CALLS_AND_PRICES, FACTS, Histogram
 from metrics.plan import CALLS, Piece
 from metrics.selection import Question
+from metrics.steps import Sql
 
 _COLUMNS: Final = {
     **CUBE_DIMENSIONS,
@@ -21,13 +22,6 @@ _DATED: Final = frozenset({"user_day", "user_month"})
 _ALMOST_A_MILLISECOND: Final = timedelta(microseconds=999)
 # A breakdown by these is about the calls that have one.
 _ONLY_WITH: Final = {"error": "error <> 0", "user_id": "user_id IS NOT NULL", "environment": "environment_id <> 0"}
-
-
-class Sql(NamedTuple):
-    """A part of a statement, with its values in the order of its placeholders."""
-
-    text: str
-    values: tuple[Any, ...] = ()
 
 
 # From the column that holds the key to an expression over it.

@@ -2,19 +2,18 @@
 """Gather: the facts a question asks for, from the tables its plan names. The only reader of the rollups."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
-from django.db import connection
 
 from metrics.cells import cells
-from metrics.clauses import OfColumn, Sql, column, everything, places, sums, union, where
+from metrics.clauses import OfColumn, column, everything, places, sums, union, where
 from metrics.facts import HISTOGRAMS, PERCENTILES, Histogram
 from metrics.formulas import Columns, Totals
 from metrics.plan import Piece
-from metrics.selection import Cell, Key, Question
+from metrics.selection import Key, Question
+from metrics.steps import Sql, Steps
 
 
 class Keep(NamedTuple):
@@ -38,13 +37,41 @@ class Strip(NamedTuple):
         )
 
 
-def gather(question: Question, pieces: Sequence[Piece], keep: Keep | None = None) -> dict[Cell, Totals]:
-    """Return the totals per bucket start and key; without a step the start is None, without a dimension the key 0."""
-    return _read_totals(question, pieces, *_apart(keep))
+def gather(question: Question, pieces: Sequence[Piece], keep: Keep | None = None) -> Steps[dict[Key, Totals]]:
+    """Find the totals per key, with whole histograms, so that they can be merged once more; without a cut the key is 0.
+
+    The question has no step.
+    """
+    found: dict[Key, Totals] = defaultdict(Totals)
+    if not pieces:
+        return found
+    key, also = _apart(keep)
+    facts, histograms = sorted(question.facts), _histograms(question)
+    added = union(sums(question, piece, facts, key, also) for piece in pieces)
+    counted = [union(places(question, piece, each, key, also) for piece in pieces) for each in histograms]
+    of_facts, *of_histograms = yield [
+        Sql(f"SELECT key::text, concat_ws(',', {', '.join(facts)}) FROM ({added.text}) AS added", added.values),
+        *(
+            Sql(
+                "SELECT key::text, string_agg(concat_ws(',', place, calls), ',')"
+                f" FROM ({each.text}) AS counted GROUP BY key",
+                each.values,
+            )
+            for each in counted
+        ),
+    ]
+    for of, packed in of_facts:
+        found[_key(question, of)].add(Totals(dict(zip(facts, _numbers_in(packed), strict=True))))
+    for histogram, rows in zip(histograms, of_histograms, strict=True):
+        for of, packed in rows:
+            flat = _numbers_in(packed)
+            for place, calls in zip(flat[::2], flat[1::2], strict=True):
+                found[_key(question, of)].add(Totals({}, {histogram.name: {place: calls}}))
+    return found
 
 
-def gather_strips(question: Question, pieces: Sequence[Piece], keep: Keep | None) -> dict[Key, Strip]:
-    """Return the cells of a question with a step, by key.
+def gather_strips(question: Question, pieces: Sequence[Piece], keep: Keep | None) -> Steps[dict[Key, Strip]]:
+    """Find the cells of a question with a step, by key.
 
     Facet rows that are cells already are read as they stand, with their stored percentiles: that is what makes a month
     by the hour cheap. Only what is left has to be merged.
@@ -54,27 +81,31 @@ def gather_strips(question: Question, pieces: Sequence[Piece], keep: Keep | None
     cuts = [(piece, *apart) for piece in pieces if piece not in rows]
     if keep is not None and keep.others:
         cuts += [(piece, *_together(keep.keys)) for piece in rows]
-    as_they_stand = chain.from_iterable(_read_rows(question, piece, keep) for piece in rows)
-    return _by_key(chain(as_they_stand, _read_merged(question, cuts)))
+    return (
+        yield from _read_strips(question, [*(_rows(question, piece, keep) for piece in rows), *_merged(question, cuts)])
+    )
 
 
-def gather_rest(question: Question, pieces: Sequence[Piece], keys: Sequence[Key]) -> dict[Key, Strip]:
-    """Return the cells of all other keys together, under None."""
-    return _by_key(_read_merged(question, [(piece, *_together(keys)) for piece in pieces]))
+def gather_rest(question: Question, pieces: Sequence[Piece], keys: Sequence[Key]) -> Steps[dict[Key, Strip]]:
+    """Find the cells of all other keys together, under None."""
+    return (yield from _read_strips(question, _merged(question, [(piece, *_together(keys)) for piece in pieces])))
 
 
-def largest(question: Question, pieces: Sequence[Piece], *, facts: Iterable[str], most: int) -> list[Key]:
-    """Return the keys with the largest sum of some facts. For dimensions with too many keys to fetch them all."""
+def largest(question: Question, pieces: Sequence[Piece], *, facts: Iterable[str], most: int) -> Steps[list[Key]]:
+    """Find the keys with the largest sum of some facts. For dimensions with too many keys to fetch them all."""
     names = sorted(facts)
     if not pieces:
         return []
     cells = union(sums(question, piece, names, Sql, everything) for piece in pieces)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT key FROM ({cells.text}) AS cell GROUP BY key ORDER BY sum({' + '.join(names)}) DESC, key LIMIT %s",
-            [*cells.values, most],
+    total = f"sum({' + '.join(names)})"
+    (rows,) = yield [
+        Sql(
+            f"SELECT key::text, (row_number() OVER (ORDER BY {total} DESC, key))::text"
+            f" FROM ({cells.text}) AS cell GROUP BY key ORDER BY {total} DESC, key LIMIT %s",
+            (*cells.values, most),
         )
-        return [key for (key,) in cursor.fetchall()]
+    ]
+    return [_key(question, of) for of, _ in sorted(rows, key=lambda row: int(row[1] or 0))]
 
 
 def _is_cell(question: Question, piece: Piece) -> bool:
@@ -103,26 +134,19 @@ def _together(keys: Sequence[Key]) -> tuple[OfColumn, OfColumn]:
     )
 
 
-def _by_key(read: Iterable[tuple[Key, Strip]]) -> dict[Key, Strip]:
-    found: dict[Key, Strip] = {}
-    for key, strip in read:
-        found[key] = found[key].and_then(strip) if key in found else strip
-    return found
-
-
-def _read_rows(question: Question, piece: Piece, keep: Keep | None) -> Iterator[tuple[Key, Strip]]:
-    """Read facet rows as they stand."""
+def _rows(question: Question, piece: Piece, keep: Keep | None) -> Sql:
+    """Select facet rows as they stand."""
     of_key = column(question, piece)
     kept = everything if keep is None else _among(keep.keys)
     condition = where(question, piece, kept(of_key))
     source = Sql(f"{piece.table.name} {condition.text}", condition.values)
-    return _read_strips(of_key, "bucket", _numbers(question, lambda histogram: histogram.calls), source)
+    return _packed(of_key, "bucket", _numbers(question, lambda histogram: histogram.calls), source)
 
 
-def _read_merged(question: Question, cuts: Sequence[tuple[Piece, OfColumn, OfColumn]]) -> Iterator[tuple[Key, Strip]]:
-    """Read pieces in which a cell is made of several rows: sums are added up, histograms merged, by the database."""
+def _merged(question: Question, cuts: Sequence[tuple[Piece, OfColumn, OfColumn]]) -> list[Sql]:
+    """Select pieces in which a cell is made of several rows: sums are added up, histograms merged, by the database."""
     if not cuts:
-        return iter(())
+        return []
     facts = sorted(question.facts)
     merged = cells(
         facts,
@@ -133,7 +157,7 @@ def _read_merged(question: Question, cuts: Sequence[tuple[Piece, OfColumn, OfCol
         },
     )
     source = Sql(f"({merged.text}) AS cell", merged.values)
-    return _read_strips("key", "start", _numbers(question, lambda histogram: histogram.size), source)
+    return [_packed("key", "start", _numbers(question, lambda histogram: histogram.size), source)]
 
 
 def _numbers(question: Question, size: Callable[[Histogram], str]) -> dict[str, str]:
@@ -145,42 +169,41 @@ def _numbers(question: Question, size: Callable[[Histogram], str]) -> dict[str, 
     return found
 
 
-def _read_strips(key: str, start: str, numbers: Mapping[str, str], source: Sql) -> Iterator[tuple[Key, Strip]]:
-    """Read cells, all of one key as one text in JSON: thousands of numbers come faster in no other form, and exact."""
-    width = 1 + len(numbers)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {key}, string_agg("
-            f"concat_ws(',', date_part('epoch', {start})::bigint, {', '.join(numbers.values())}), ',')"
-            f" FROM {source.text} GROUP BY 1",
-            source.values,
-        )
-        for of, packed in cursor.fetchall():
-            flat = msgspec.json.decode(f"[{packed}]")
-            columns = {name: flat[place::width] for place, name in enumerate(numbers, start=1)}
+def _packed(key: str, start: str, numbers: Mapping[str, str], source: Sql) -> Sql:
+    """Select cells, all of one key as one text: thousands of numbers come faster in no other form, and exact."""
+    return Sql(
+        f"SELECT ({key})::text, string_agg("
+        f"concat_ws(',', date_part('epoch', {start})::bigint, {', '.join(numbers.values())}), ',')"
+        f" FROM {source.text} GROUP BY 1",
+        source.values,
+    )
+
+
+def _read_strips(question: Question, selects: Sequence[Sql]) -> Steps[dict[Key, Strip]]:
+    found: dict[Key, Strip] = {}
+    if not selects:
+        return found
+    names = list(_numbers(question, lambda histogram: histogram.size))
+    width = 1 + len(names)
+    for rows in (yield selects):
+        for of, packed in rows:
+            flat = _numbers_in(packed)
+            columns = {name: flat[place::width] for place, name in enumerate(names, start=1)}
             for name in PERCENTILES.intersection(columns):
                 if 0 in columns[name]:
                     columns[name] = [ms or None for ms in columns[name]]
-            yield of, Strip(flat[::width], columns)
-
-
-def _read_totals(question: Question, pieces: Sequence[Piece], key: OfColumn, also: OfColumn) -> dict[Cell, Totals]:
-    """Read sums and whole histograms, so that cells can be merged once more."""
-    found: dict[Cell, Totals] = defaultdict(Totals)
-    if not pieces:
-        return found
-    facts = sorted(question.facts)
-    added = union(sums(question, piece, facts, key, also) for piece in pieces)
-    with connection.cursor() as cursor:
-        cursor.execute(added.text, added.values)
-        for start, of, *values in cursor.fetchall():
-            found[start, of].add(Totals(dict(zip(facts, map(int, values), strict=True))))
-        for histogram in _histograms(question):
-            counted = union(places(question, piece, histogram, key, also) for piece in pieces)
-            cursor.execute(counted.text, counted.values)
-            for start, of, place, calls in cursor.fetchall():
-                found[start, of].add(Totals({}, {histogram.name: {place: int(calls)}}))
+            key, strip = _key(question, of), Strip(flat[::width], columns)
+            found[key] = found[key].and_then(strip) if key in found else strip
     return found
+
+
+def _numbers_in(packed: str | None) -> list[Any]:
+    found: list[Any] = msgspec.json.decode(f"[{packed}]")
+    return found
+
+
+def _key(question: Question, of: str | None) -> Key:
+    return of if of is None or question.by == "user_id" else int(of)
 
 
 def _histograms(question: Question) -> list[Histogram]:

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from django.db import connection
-
+from metrics.steps import Sql, Steps
 from metrics.windows import Window
 
 
@@ -19,28 +17,29 @@ class Losses:
     """Events received in the window whose time lies outside the days that are kept."""
 
 
-def losses(project_id: int, window: Window) -> Losses:
-    values: dict[str, Any] = {"project": project_id, "start": window.start, "stop": window.end}
-    with connection.cursor() as cursor:
-        cursor.execute(
+def losses(project_id: int, window: Window) -> Steps[Losses]:
+    """Find the losses, in steps (metrics.steps)."""
+    # A client may claim any number, and two of them together fit no column.
+    given_up, put_aside = yield [
+        Sql(
             """
-            SELECT reason, sum(number::bigint) AS total
+            SELECT reason, sum(number::bigint)::text
               FROM client_instance, jsonb_each_text(dropped) AS lost (reason, number)
-             WHERE project_id = %(project)s AND last_seen_at >= %(start)s AND first_seen_at < %(stop)s
+             WHERE project_id = %s AND last_seen_at >= %s AND first_seen_at < %s
              GROUP BY reason
             HAVING sum(number::bigint) > 0
-             ORDER BY total DESC, reason
             """,
-            values,
-        )
-        # A client may claim any number, and two of them together fit no column.
-        given_up = {reason: int(total) for reason, total in cursor.fetchall()}
-        cursor.execute(
+            (project_id, window.start, window.end),
+        ),
+        Sql(
             """
-            SELECT count(*) FROM quarantine
-             WHERE project_id = %(project)s AND received_at >= %(start)s AND received_at < %(stop)s
+            SELECT NULL::text, count(*)::text FROM quarantine
+             WHERE project_id = %s AND received_at >= %s AND received_at < %s
             """,
-            values,
-        )
-        (put_aside,) = cursor.fetchone()
-    return Losses(given_up, put_aside)
+            (project_id, window.start, window.end),
+        ),
+    ]
+    by_reason = sorted(
+        ((reason or "", int(total or 0)) for reason, total in given_up), key=lambda one: (-one[1], one[0])
+    )
+    return Losses(dict(by_reason), int(put_aside[0][1] or 0))

@@ -13,7 +13,8 @@ from typing import Final
 from django.db import connection
 
 from ingest.vocabulary import Grain
-from metrics.windows import SPANS, Window, floor
+from metrics.steps import Sql, Steps
+from metrics.windows import MICROSECONDS, SPANS, Window, at_microseconds, floor
 
 # Where marks of a grain lie. A month is marked by the days that it may lack.
 _STEPS: Final = SPANS | {Grain.MONTH: SPANS[Grain.DAY]}
@@ -112,19 +113,19 @@ def insert(grain: Grain, dirty: Iterable[Dirty]) -> None:
         )
 
 
-def first_day_lacking(project_id: int, window: Window) -> datetime | None:
-    """Return the first day of a window that its month may lack, or None; the days themselves know it already."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT min(bucket)
+def first_day_lacking(project_id: int, window: Window) -> Steps[datetime | None]:
+    """Find the first day of a window that its month may lack, or None; the days themselves know it already."""
+    (((_, day),),) = yield [
+        Sql(
+            f"""
+            SELECT NULL::text, {MICROSECONDS.format("min(bucket)")}
               FROM rollup_dirty
              WHERE grain = %s AND project_id = %s AND bucket >= %s AND bucket < %s
-            """,
-            [Grain.MONTH, project_id, window.start, window.end],
+            """,  # noqa: S608 — of a constant
+            (Grain.MONTH.value, project_id, window.start, window.end),
         )
-        day: datetime | None = cursor.fetchone()[0]
-        return day
+    ]
+    return at_microseconds(day)
 
 
 def runs(dirty: Sequence[Dirty], grain: Grain, *, longest: int) -> list[Run]:

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ingest.dimensions import ABSENT, OTHER_NAME, find, names
+from ingest.dimensions import ABSENT, OTHER_NAME
 from ingest.vocabulary import DimensionKind, ErrorCategory
 from metrics.slices import NONE, OTHER, Dimension, Slice
+from metrics.steps import Sql, Steps
 from metrics.windows import FOREVER, Window
 
 # What a row is told apart by: an id of `dim`, an error category, a user's own id. None: all keys not named.
 Key = int | str | None
-# Where a total belongs: the start of its bucket, and its key.
-Cell = tuple[datetime | None, Key]
 
 INTERNED: Final[Mapping[str, DimensionKind]] = {
     "environment": DimensionKind.ENVIRONMENT,
@@ -47,35 +46,44 @@ class Question:
         return frozenset(self.filters) | (frozenset({self.by}) if self.by else frozenset())
 
 
-def resolve(slice_: Slice) -> dict[str, int | str] | None:
-    """Return the key of each condition; None when a name was never used, so that no call can match."""
-    keys: dict[str, int | str] = {}
-    for dimension, name in slice_.filters.items():
-        key = _key(slice_.project_id, dimension, name)
-        if key is None:
-            return None
-        keys[dimension] = key
-    return keys
+def resolve(slice_: Slice) -> Steps[dict[str, int | str] | None]:
+    """Find the key of each condition; None when a name was never used, so that no call can match."""
+    keys = {dimension: _known(dimension, name) for dimension, name in slice_.filters.items()}
+    unknown = [dimension for dimension, key in keys.items() if key is None and dimension in INTERNED]
+    if unknown:
+        found = yield [
+            _names(slice_.project_id, dimension, "AND name = %s", getattr(slice_, dimension)) for dimension in unknown
+        ]
+        keys |= {dimension: int(rows[0][0] or 0) for dimension, rows in zip(unknown, found, strict=True) if rows}
+    return None if None in keys.values() else {dimension: key for dimension, key in keys.items() if key is not None}
 
 
-def _key(project_id: int, dimension: str, name: str) -> Key:
+def _known(dimension: str, name: str) -> Key:
     if dimension == "user_id":
         return name
     if name == NONE:
         return ABSENT
     if dimension == "error":
         return next((category.value for category in ErrorCategory if category.name.lower() == name), None)
-    return find(project_id, INTERNED[dimension], name)
+    return None
 
 
-def labels(project_id: int, dimension: Dimension) -> Mapping[Key, str]:
-    """Return the name of each key of a dimension; users are named by their key and are not in it."""
+def labels(project_id: int, dimension: Dimension) -> Steps[Mapping[Key, str]]:
+    """Find the name of each key of a dimension; users are named by their key and are not in it."""
     known: dict[Key, str] = {None: OTHER, ABSENT: NONE}
     if dimension == "error":
         known.update((category.value, category.name.lower()) for category in ErrorCategory if category)
     elif dimension in INTERNED:
-        known.update(names(project_id, INTERNED[dimension]).items())
+        (rows,) = yield [_names(project_id, dimension)]
+        known.update((int(key or 0), name or "") for key, name in rows)
     return known
+
+
+def _names(project_id: int, dimension: str, also: str = "", *values: str) -> Sql:
+    return Sql(
+        f"SELECT id::text, name::text FROM dim WHERE project_id = %s AND kind = %s {also}",  # noqa: S608 — of constants
+        (project_id, INTERNED[dimension].value, *values),
+    )
 
 
 def overflow(known: Mapping[Key, str]) -> Key:

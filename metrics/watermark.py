@@ -8,13 +8,16 @@ from django.db import connection
 
 from ingest.vocabulary import Grain
 from metrics.plan import Piece, hour_horizon, open_day
-from metrics.windows import EPOCH, FOREVER, SPANS, Window, floor
+from metrics.steps import Sql, Steps
+from metrics.windows import EPOCH, FOREVER, MICROSECONDS, SPANS, Window, at_microseconds, floor
 
 EVER: Final = Window(EPOCH, FOREVER)
 
 
-def complete_to(project_id: int, *, now: datetime, grain: Grain = Grain.MINUTE, window: Window = EVER) -> datetime:
-    """Return the time before which every received call of the window is in what `grain` is read for.
+def complete_to(
+    project_id: int, *, now: datetime, grain: Grain = Grain.MINUTE, window: Window = EVER
+) -> Steps[datetime]:
+    """Find the time before which every received call of the window is in what `grain` is read for.
 
     That is the age of the oldest mark, or now. Buckets that are never read (the last hours, the open day) do not
     count: their calls are read from finer tables. A mark of a finer grain holds back the coarser ones too. Months do
@@ -22,30 +25,33 @@ def complete_to(project_id: int, *, now: datetime, grain: Grain = Grain.MINUTE, 
     """
     read_until = _read_until(grain, now)
     grains = list(read_until)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT min(marked_at)
+    (((_, oldest),),) = yield [
+        Sql(
+            f"""
+            SELECT NULL::text, {MICROSECONDS.format("min(marked_at)")}
               FROM rollup_dirty
               JOIN unnest(%s::smallint[], %s::timestamptz[], %s::timestamptz[]) AS read (grain, start, stop)
                 USING (grain)
              WHERE project_id = %s AND bucket >= start AND bucket < stop
-            """,
-            [
-                grains,
+            """,  # noqa: S608 — of a constant
+            (
+                [each.value for each in grains],
                 [floor(window.start, SPANS[each]) for each in grains],
                 [min(window.end, read_until[each]) for each in grains],
                 project_id,
-            ],
+            ),
         )
-        (oldest,) = cursor.fetchone()
-    return now if oldest is None else min(oldest, now)
+    ]
+    marked_at = at_microseconds(oldest)
+    return now if marked_at is None else min(marked_at, now)
 
 
-def of_pieces(project_id: int, pieces: Iterable[Piece], window: Window, *, now: datetime) -> datetime:
-    """Return the watermark of what was read: that of the coarsest table; the calls themselves are always complete."""
+def of_pieces(project_id: int, pieces: Iterable[Piece], window: Window, *, now: datetime) -> Steps[datetime]:
+    """Find the watermark of what is read: that of the coarsest table; the calls themselves are always complete."""
     grains = [piece.table.grain for piece in pieces if piece.table.grain is not None]
-    return complete_to(project_id, now=now, grain=max(grains), window=window) if grains else now
+    if not grains:
+        return now
+    return (yield from complete_to(project_id, now=now, grain=max(grains), window=window))
 
 
 def by_grain(project_id: int, *, now: datetime) -> dict[Grain, datetime]:

@@ -82,3 +82,12 @@ class Window:
         while at < self.end:
             yield at
             at += step
+
+
+# SQL for a time as text that `at_microseconds` reads.
+MICROSECONDS: Final = "(extract(epoch FROM {}) * 1000000)::bigint::text"
+
+
+def at_microseconds(written: str | None) -> datetime | None:
+    """Return the time so many microseconds after 1970, exactly; None for none."""
+    return None if written is None else EPOCH + timedelta(microseconds=int(written))

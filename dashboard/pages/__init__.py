@@ -5,5 +5,6 @@ from typing import Final
 from dashboard.page import Page
 from dashboard.pages.overview import OVERVIEW
 from dashboard.pages.system import SYSTEM
+from dashboard.pages.usage import USAGE
 
-PAGES: Final[tuple[Page, ...]] = (OVERVIEW, SYSTEM)
+PAGES: Final[tuple[Page, ...]] = (OVERVIEW, USAGE, SYSTEM)

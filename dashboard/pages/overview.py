@@ -1,20 +1,22 @@
 """The Overview: is it healthy right now?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db import DatabaseError
 
-from alerting.models import OPEN, Alert
-from dashboard import breakers, losses, search
+from alerting.models import Alert
+from dashboard import breakers, losses, tiles, verdicts
 from dashboard.failures import noted, sentence
 from dashboard.look import Look
 from dashboard.page import Page
 from dashboard.panels import FeaturesPanel, LatencyPanel, RequestsPanel, StackPanel
-from dashboard.tiles import tiles
-from dashboard.verdicts import Verdict, gather, verdict
+from dashboard.verdicts import Verdict
 from metrics.queries import WindowTooWideError
+from metrics.steps import Steps
+
+MOST_ALERTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +33,13 @@ class Health:
 
 
 def health(look: Look) -> Health:
-    open_alerts = _open_alerts(look)
-    return Health(_verdict(look, tuple(alert for alert in open_alerts if alert.state in OPEN)), open_alerts)
+    return Health(_verdict(look), look.open_alerts[:MOST_ALERTS])
 
 
-def _open_alerts(look: Look) -> list[Alert]:
-    found = Alert.objects.filter(project=look.query.project).exclude(state=Alert.State.RESOLVED)
-    return list(found.order_by("opened_at")[:10])
-
-
-def _verdict(look: Look, firing: tuple[Alert, ...]) -> Verdict:
+def _verdict(look: Look) -> Verdict:
     """A verdict whose reasons could not be read is Unknown: a page that cannot see does not say that all is well."""
-    query = look.query
     try:
-        assert query.project is not None
-        return verdict(gather(query, firing, search.newest(query.project, query.now)))
+        return verdicts.verdict(verdicts.gather(look.query, look.firing, look))
     except DatabaseError as error:
         return Verdict("unknown", f"The state could not be read. {noted('verdict', error)}.")
     except WindowTooWideError as error:
@@ -54,7 +48,11 @@ def _verdict(look: Look, firing: tuple[Alert, ...]) -> Verdict:
 
 def notes(look: Look) -> Sequence[str]:
     """Say what clients hold back or gave up, and what was put aside."""
-    return breakers.sentences(look.query) + losses.sentences(look.query)
+    return breakers.sentences(look.query) + losses.sentences(look)
+
+
+def questions(look: Look) -> Mapping[str, Steps[Any]]:
+    return verdicts.needs(look.query) | losses.needs(look.query)
 
 
 OVERVIEW: Final = Page(
@@ -69,6 +67,8 @@ OVERVIEW: Final = Page(
         StackPanel("cost", "Cost by feature", "spend", "feature", "Nothing was spent in this range."),
         FeaturesPanel(),
     ),
-    tiles,
+    tiles.tiles,
     notes,
+    tiles.NEEDS,
+    questions,
 )

@@ -15,6 +15,19 @@ from ingest.vocabulary import DimensionKind
 from projects.models import Project
 
 
+class Choices:
+    """What there is to choose from, each read once for a request."""
+
+    def __init__(self, projects: list[Project]) -> None:
+        self.projects = projects
+        self._environments: dict[int, Collection[str]] = {}
+
+    def environments(self, project: Project) -> Collection[str]:
+        if project.pk not in self._environments:
+            self._environments[project.pk] = environments(project)
+        return self._environments[project.pk]
+
+
 def environments(project: Project) -> Collection[str]:
     """Return the environments calls have come from, by name."""
     return sorted(dimensions.names(project.pk, DimensionKind.ENVIRONMENT).values())
@@ -22,32 +35,36 @@ def environments(project: Project) -> Collection[str]:
 
 def read(request: HttpRequest) -> DashboardQuery:
     """Parse the address and keep the result on the request, where the frame of the page finds it."""
-    found = address.parse(
-        request.GET,
-        projects=list(Project.objects.all()),
-        environments=environments,
-        now=timezone.now(),
-    )
+    choices = Choices(list(Project.objects.all()))
+    found = address.parse(request.GET, projects=choices.projects, environments=choices.environments, now=timezone.now())
     request.dashboard_query = found  # type: ignore[attr-defined]
+    request.dashboard_choices = choices  # type: ignore[attr-defined]
     return found
+
+
+def projects(request: HttpRequest) -> list[Project]:
+    """Return all projects, as `read` found them."""
+    choices: Choices = request.dashboard_choices  # type: ignore[attr-defined]
+    return choices.projects
+
+
+def controls(request: HttpRequest, asked: DashboardQuery) -> dict[str, Any]:
+    """Return what the controls at the top of a page offer, and what it says there; `read` must have been before."""
+    assert asked.project is not None
+    choices: Choices = request.dashboard_choices  # type: ignore[attr-defined]
+    views = SavedView.objects.filter(seen_by(request.user.pk or 0), project=asked.project).select_related("owner")
+    return {
+        "projects": choices.projects,
+        "environments": choices.environments(asked.project),
+        "presets": PRESETS,
+        "views": list(views),
+        "notices": notices(request, asked),
+    }
 
 
 def notices(request: HttpRequest, asked: DashboardQuery) -> list[str]:
     """Return what the page says at its top: what the address got wrong, then what just happened."""
     return [*asked.notices, *(str(message) for message in messages.get_messages(request))]
-
-
-def controls(request: HttpRequest, asked: DashboardQuery) -> dict[str, Any]:
-    """Return what the controls at the top of a page offer."""
-    assert asked.project is not None
-    views = SavedView.objects.filter(seen_by(request.user.pk or 0), project=asked.project).select_related("owner")
-    return {
-        "projects": list(Project.objects.all()),
-        "environments": environments(asked.project),
-        "presets": PRESETS,
-        "views": list(views),
-        "notices": notices(request, asked),
-    }
 
 
 def is_refresh(request: HttpRequest) -> bool:

@@ -20,7 +20,6 @@ from dashboard.query import COMPARISONS, ONLY_LOGS, DashboardQuery
 from dashboard.tiles import Tile
 from dashboard.views import asked
 from dashboard.views.first_run import first_steps
-from metrics import queries
 from metrics.queries import WindowTooWideError
 
 _PAGES = {page.key: page for page in PAGES}
@@ -40,7 +39,9 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     query = asked.read(request)
     if query.project is None or not first_run.has_started(query.project, query.now):
         return first_steps(request, query)
-    context = asked.controls(request, query) | {"comparisons": COMPARISONS} | _content(_PAGES[key], query)
+    look = _PAGES[key].look(query)
+    request.look = look  # type: ignore[attr-defined]  # the frame of the page says how many alerts fire
+    context = asked.controls(request, query) | {"comparisons": COMPARISONS} | _content(_PAGES[key], look)
     context["notices"] += _not_measured(query)
     template = "dashboard/_refresh.html" if asked.is_refresh(request) else "dashboard/page.html"
     response = render(request, template, context)
@@ -55,30 +56,29 @@ def panel_file(request: HttpRequest, key: str, panel: str, form: str) -> HttpRes
     """The numbers of one panel, all of them, exactly: as CSV or JSON."""
     query, of_page = asked.read(request), _PAGES.get(key)
     found = None if of_page is None else of_page.panel(panel)
-    if found is None or query.project is None:
+    if of_page is None or found is None or query.project is None:
         raise Http404("There is no such panel.")
+    look = of_page.look(query)
     try:
-        drawn = found.draw(Look(query))
+        drawn = found.draw(look)
     except WindowTooWideError as error:
         return HttpResponseBadRequest(sentence(error), content_type="text/plain; charset=utf-8")
     name = f"{query.project.slug}-{found.key}-{query.window.start:%Y%m%dT%H%M}"
     if form == "json":
-        complete_to = queries.complete_to(query.project.pk, now=query.now)
-        head = exports.Heading(found.title, drawn.takeaway, query.window, complete_to)
+        head = exports.Heading(found.title, drawn.takeaway, query.window, look.complete_to)
         return exports.json_response(name, head, drawn.table)
     return exports.csv_response(name, drawn.table.headings, drawn.table.exact)
 
 
-def _content(page: Page, query: DashboardQuery) -> dict[str, Any]:
-    look = Look(query)
+def _content(page: Page, look: Look) -> dict[str, Any]:
     return {
         "page": page,
-        "query": query,
+        "query": look.query,
         "lead": _lead(page, look),
         "tiles": _tiles(page, look),
         "panels": [_shown(page, panel, look) for panel in page.panels],
         "changes": markers.changes(look) if page.is_of_range else None,
-        "complete_to": queries.complete_to(query.slice.project_id, now=query.now),
+        "complete_to": look.complete_to,
         "notes": page.notes(look),
     }
 

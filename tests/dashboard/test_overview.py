@@ -11,7 +11,6 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.db import DatabaseError
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
 from budgets.models import Budget
 from dashboard import panels
@@ -183,14 +182,6 @@ def test_names_from_outside_are_text_and_nothing_else(viewer: Client, project: P
     count(now)
     for address in ("/?from=now-1h", "/logs/", "/?feature=%3C/script%3E%3Cb%3E"):
         assert "<script>alert" not in text(viewer, address)
-
-
-def test_a_page_asks_few_questions(
-    viewer: Client, calls: Project, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    viewer.get("/")
-    with django_assert_max_num_queries(70):
-        viewer.get("/")
 
 
 def test_the_page_its_scripts_and_its_styles_are_light(viewer: Client, project: Project, now: datetime) -> None:

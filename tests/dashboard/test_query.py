@@ -174,9 +174,9 @@ def test_no_address_whatsoever_fails(pairs: list[tuple[str, str]]) -> None:
 
 
 def test_choices_of_a_page_are_kept_in_its_links_and_stay_behind_on_the_way_to_another() -> None:
-    query = asked("g=model&metric=spend&x=1.50&feature=inbox&from=now-7d")
-    assert (query.group, query.metric, query.factor) == ("model", "spend", Decimal("1.5"))
-    assert query.here == "?project=helpdesk&from=now-7d&feature=inbox&g=model&metric=spend&x=1.5"
+    query = asked("g=model&metric=spend&sort=change&x=1.50&feature=inbox&from=now-7d")
+    assert (query.group, query.metric, query.sort, query.factor) == ("model", "spend", "change", Decimal("1.5"))
+    assert query.here == "?project=helpdesk&from=now-7d&feature=inbox&g=model&metric=spend&sort=change&x=1.5"
     assert query.elsewhere == "?project=helpdesk&from=now-7d"
 
 
@@ -185,6 +185,8 @@ def test_choices_of_a_page_are_kept_in_its_links_and_stay_behind_on_the_way_to_a
     [
         ("g=colour", "There is no grouping “colour”; it was left out."),
         ("metric=joy", "There is no metric “joy”; it was left out."),
+        ("sort=colour", "There is no order “colour”; it was left out."),
+        ("waste=joy", "There is no waste “joy”; it was left out."),
         ("x=0", "“0” is not a factor from 0.1 to 100; it was left out."),
         ("x=NaN", "“NaN” is not a factor from 0.1 to 100; it was left out."),
         ("x=twice", "“twice” is not a factor from 0.1 to 100; it was left out."),
@@ -192,7 +194,7 @@ def test_choices_of_a_page_are_kept_in_its_links_and_stay_behind_on_the_way_to_a
 )
 def test_a_choice_that_makes_no_sense_is_said_and_left_out(address: str, notice: str) -> None:
     query = asked(address)
-    assert (query.group, query.metric, query.factor) == ("", "", Decimal(1))
+    assert (query.group, query.metric, query.sort, query.waste, query.factor) == ("", "", "", "", Decimal(1))
     assert query.notices == (notice,)
 
 

@@ -57,7 +57,10 @@ def test_nor_does_it_become_a_formula_where_a_semicolon_parts_the_cells(text: st
     assert cell(text) == safe
 
 
-@pytest.mark.parametrize(("value", "text"), [(None, ""), (-5, "-5"), (Decimal("-0.5"), "-0.5"), ("a-b", "a-b")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (-5, "-5"), (Decimal("-0.5"), "-0.5"), (Decimal("1E-9"), "0.000000001"), ("a-b", "a-b")],
+)
 def test_numbers_and_plain_names_stay_as_they_are(value: object, text: str) -> None:
     assert cell(value) == text
 
@@ -71,12 +74,12 @@ def test_a_file_holds_exact_numbers_with_their_units_in_the_heading() -> None:
         Column("Feature"),
     )
     at = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-    table = Table(columns, ((at, 1_234_567_891, 840, Decimal("0.0125"), "=cmd"), (at, None, None, None, None)))
+    table = Table(columns, ((at, 1_234_567_891, 840, Decimal("0.0125"), "=cmd"), (at, -1, None, None, None)))
     response = csv_response("x", table.headings, table.exact)
     assert response.content.decode().splitlines() == [
         "Time,Cost (USD),p95 (ms),Errors (0..1),Feature",
         "2026-11-22T10:00:00+00:00,1.234567891,840,0.0125,'=cmd",
-        "2026-11-22T10:00:00+00:00,,,,",
+        "2026-11-22T10:00:00+00:00,-0.000000001,,,",
     ]
     assert [text for _, text in next(table.written)] == ["22 Nov 10:00", "$1.23", "840\u202fms", "1.25\u202f%", "=cmd"]
 

@@ -9,6 +9,7 @@ from django.http import QueryDict
 
 from alerting.models import Alert
 from dashboard.address import parse
+from dashboard.look import Look
 from dashboard.verdicts import Evidence, gather, verdict
 from metrics.readings import Reading
 from metrics.windows import Window
@@ -117,7 +118,7 @@ def test_failures_are_traced_to_their_kind_and_feature(now: datetime) -> None:
     factories.stored(owner, *good, *bad, now=now)
     count(now)
     query = parse(QueryDict(""), projects=[owner], environments=lambda _: [], now=now)
-    found = verdict(gather(query, (), now))
+    found = verdict(gather(query, (), Look(query)))
     assert (found.kind, found.sentence) == ("down", "75.0\u202f% of calls fail.")
     assert found.detail == "30 of 40 calls, most often because of overloaded, mostly in search."
     assert "/logs/?project=x&from=" in found.href

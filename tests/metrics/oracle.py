@@ -200,6 +200,8 @@ _MEASURES: dict[str, Callable[[Sequence[Call]], tuple[Value, int]]] = {
     "output_tokens": _sum(lambda call: call.tokens[1]),
     "cache_read_tokens": _sum(lambda call: call.tokens[2]),
     "cache_write_tokens": _sum(lambda call: call.tokens[3] + call.tokens[4]),
+    "cache_write_5m_tokens": _sum(lambda call: call.tokens[3]),
+    "cache_write_1h_tokens": _sum(lambda call: call.tokens[4]),
     "cache_hit_rate": _cache_hit_rate,
     "latency_p50": _percentile(lambda call: call.duration_ms, 50),
     "latency_p95": _percentile(lambda call: call.duration_ms, 95),

@@ -7,6 +7,7 @@ import pytest
 
 from ingest.models import ClientInstance
 from metrics.losses import Losses, losses
+from metrics.steps import alone
 from metrics.windows import Window
 from projects.models import Project
 from tests import factories
@@ -30,7 +31,7 @@ def reported(owner: Project, number: int, first: datetime, last: datetime, **dro
 
 
 def test_without_reports_nothing_is_lost() -> None:
-    assert losses(factories.project().pk, WINDOW) == Losses({}, 0)
+    assert alone(losses(factories.project().pk, WINDOW)) == Losses({}, 0)
 
 
 def test_reasons_are_added_up_over_the_processes_that_reported_in_the_window() -> None:
@@ -41,7 +42,7 @@ def test_reasons_are_added_up_over_the_processes_that_reported_in_the_window() -
     reported(owner, 3, NOW - DAY, NOW - HOUR - timedelta(seconds=1), overflow=100)
     reported(owner, 4, NOW, NOW + HOUR, overflow=100)
     reported(other, 5, NOW - HOUR, NOW, overflow=100)
-    found = losses(owner.pk, WINDOW)
+    found = alone(losses(owner.pk, WINDOW))
     assert list(found.given_up.items()) == [("rejected", 11), ("overflow", 9)]
 
 
@@ -49,7 +50,7 @@ def test_no_report_is_too_large_to_be_added_up() -> None:
     owner = factories.project()
     for number in (1, 2):
         reported(owner, number, NOW - HOUR, NOW, overflow=2**63 - 1)
-    assert losses(owner.pk, WINDOW).given_up == {"overflow": 2**64 - 2}
+    assert alone(losses(owner.pk, WINDOW)).given_up == {"overflow": 2**64 - 2}
 
 
 def test_events_of_another_time_count_where_they_were_received() -> None:
@@ -57,11 +58,11 @@ def test_events_of_another_time_count_where_they_were_received() -> None:
     old = NOW - timedelta(days=400)
     factories.stored(owner, factories.event(old), now=NOW - timedelta(minutes=5))
     factories.stored(owner, factories.event(old), now=NOW - 2 * HOUR)
-    assert losses(owner.pk, WINDOW) == Losses({}, 1)
+    assert alone(losses(owner.pk, WINDOW)) == Losses({}, 1)
 
 
 def test_two_clients_that_claim_the_largest_number_there_is_do_not_break_the_sum() -> None:
     owner = factories.project()
     for number in (1, 2):
         reported(owner, number, NOW - HOUR, NOW, overflow=2**63 - 1)
-    assert losses(owner.pk, WINDOW) == Losses({"overflow": 2**64 - 2}, 0)
+    assert alone(losses(owner.pk, WINDOW)) == Losses({"overflow": 2**64 - 2}, 0)
