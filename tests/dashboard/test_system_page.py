@@ -329,7 +329,9 @@ def test_the_page_takes_twelve_queries(viewer: Client, healthy: Project) -> None
     text(viewer)
     with CaptureQueriesContext(connection) as asked:
         text(viewer)
-    own = [one["sql"] for one in asked if "auth_user" not in one["sql"] and "django_session" not in one["sql"]]
+    # Savepoints are the test's own: it is one transaction, and the page has none.
+    not_counted = ("auth_user", "django_session", "SAVEPOINT")
+    own = [one["sql"] for one in asked if not any(word in one["sql"] for word in not_counted)]
     assert len(own) <= 12, [sql[:150] for sql in own]
 
 
