@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
@@ -17,6 +18,7 @@ from budgets.dollars import DollarField
 from budgets.models import Budget, Severity, Threshold
 from budgets.names import unheard_of
 from metrics import units
+from projects import audit
 
 DEFAULT_THRESHOLDS = (
     {"percent": 80, "severity": Severity.WARNING},
@@ -151,16 +153,37 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        _note(request, "change.budget" if change else "create.budget", obj)
         for sentence in unheard_of(obj.project, environment=obj.environment, feature=obj.feature):
             messages.warning(request, sentence)
 
     @admin.action(description="Pause the selected budgets", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Budget]) -> None:
-        self.message_user(request, f"Paused: {_several(queryset.update(active=False))}.")
+        self.message_user(request, f"Paused: {_several(_switch(request, queryset, active=False))}.")
 
     @admin.action(description="Resume the selected budgets", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Budget]) -> None:
-        self.message_user(request, f"Active again: {_several(queryset.update(active=True))}.")
+        self.message_user(request, f"Active again: {_several(_switch(request, queryset, active=True))}.")
+
+    def delete_model(self, request: HttpRequest, obj: Budget) -> None:
+        _note(request, "delete.budget", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Budget]) -> None:
+        for budget in queryset.select_related("project"):
+            _note(request, "delete.budget", budget)
+        super().delete_queryset(request, queryset)
+
+
+def _switch(request: HttpRequest, budgets: QuerySet[Budget], *, active: bool) -> int:
+    """Pause or resume, and return how many; charts mark when."""
+    for budget in budgets.select_related("project"):
+        _note(request, "resume.budget" if active else "pause.budget", budget)
+    return budgets.update(active=active)
+
+
+def _note(request: HttpRequest, action: str, budget: Budget) -> None:
+    audit.record(request.user if isinstance(request.user, User) else None, action, budget.project, budget.name)
 
 
 def _measured(budget: Budget) -> spending.BudgetStatus:

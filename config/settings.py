@@ -124,7 +124,10 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # --- the database ---------------------------------------------------------------------------------
 
 # The user's own PostgreSQL (>= 15); without it an embedded server under VITALS_HOME is used.
-DATABASE_URL = env.str("DATABASE_URL", default="") or postgres.url(VITALS_HOME / "postgres")
+DATABASE_URL = env.str("DATABASE_URL", default="")
+# Where the embedded server keeps its data; None: the disk of the user's own is not ours to look at.
+EMBEDDED_POSTGRES = None if DATABASE_URL else VITALS_HOME / "postgres"
+DATABASE_URL = DATABASE_URL or postgres.url(VITALS_HOME / "postgres")
 # Milliseconds a statement may run: short for pages; the worker process sets a longer one for itself.
 STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=8_000)
 DATABASES = {
@@ -158,12 +161,14 @@ RETENTION_DAYS = {
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or "filesystem://"
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
 
+# A monitor elsewhere, asked every minute while all is well, so that it notices our death. Empty: nobody is asked.
+HEARTBEAT_URL = env.str("HEARTBEAT_URL", default="")
+
 # --- the provider ---------------------------------------------------------------------------------
 
 # An admin key of the organisation: with it the worker reads the limits from the provider's Rate Limits API.
 ANTHROPIC_ADMIN_KEY = env.str("ANTHROPIC_ADMIN_KEY", default="")
 ANTHROPIC_API_URL = env.str("ANTHROPIC_API_URL", default="https://api.anthropic.com").rstrip("/")
-
 # --- mails ----------------------------------------------------------------------------------------
 
 # smtp://user:password@host:587, smtp+tls://…, smtp+ssl://…; without it mails are written to files in VITALS_HOME/mails.

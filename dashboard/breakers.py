@@ -75,13 +75,18 @@ def sentences(query: DashboardQuery) -> list[str]:
 
 
 def written(held: Held, now: datetime) -> str:
-    because = f", because {WORDS.get(held.reason, f'“{held.reason}”')}" if held.reason else ""
+    why = f", because {because(held.reason)}" if held.reason else ""
     since = "" if held.since is None else f" since {_clock(held.since, now)} UTC"
     if held.stopped == 0:
-        stopped = "" if since == because == "" else f"; they were not let through{since}{because}"
+        stopped = "" if since == why == "" else f"; they were not let through{since}{why}"
         return f"Calls to {held.group} are being tried again on {_clients(held.tried)}{stopped}."
     tried = "" if held.tried == 0 else f"; on {held.tried:,} more they are being tried again"
-    return f"Calls to {held.group} are stopped on {_clients(held.stopped)}{since}{because}{tried}."
+    return f"Calls to {held.group} are stopped on {_clients(held.stopped)}{since}{why}{tried}."
+
+
+def because(reason: str) -> str:
+    """Return why a breaker opened, in words; a reason of a newer client in its own."""
+    return WORDS.get(reason, f"“{reason}”")
 
 
 def _held(project_id: int, now: datetime) -> tuple[list[Held], int]:

@@ -4,7 +4,7 @@ A figure is what plotly.js draws, without its 6 kB default template: ours lies i
 (`@c1`) that the page resolves. Figures are for looking at: this is the one place where an exact number becomes a float.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,6 +14,17 @@ from metrics.units import NANO_PER_DOLLAR, Unit
 
 Figure = dict[str, Any]
 _SECOND: Final = 1000
+MOST_MARKS: Final = 12
+"""Dashed lines of one chart; neighbours are drawn as one with their number."""
+_LONGEST_LABEL: Final = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment worth a dashed line. Its label is what a stranger wrote."""
+
+    at: datetime
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,62 @@ def layers(drawn: Sequence[Line], unit: Unit, behind: Line | None = None, open_f
     return {"data": traces, "layout": _layout(unit, scale, drawn) | _open_bucket(drawn, open_from)}
 
 
+def marked(figure: Figure, marks: Sequence[Mark]) -> Figure:
+    """Return the figure with the marks that lie within it; one whose bottom is not time stays as it is."""
+    layout = figure["layout"]
+    span = layout.get("xaxis", {}).get("range")
+    if not span or not all("x0" in trace and "dx" in trace for trace in figure["data"]):
+        return figure
+    within = [(at, mark.label) for mark in marks if span[0] <= (at := int(mark.at.timestamp() * 1000)) < span[1]]
+    together = _together(within, *span)
+    if not together:
+        return figure
+    lines = [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1}
+        | {"line": {"color": "@muted", "width": 1, "dash": "dash"}}
+        for at, _ in together
+    ]
+    labels = [
+        {"x": at, "y": 1, "xref": "x", "yref": "paper", "text": _plain(label), "textangle": -90, "showarrow": False}
+        | {"xanchor": "right", "yanchor": "top", "font": {"size": 10}, "bgcolor": "@card/0.75", "borderpad": 1}
+        for at, label in together
+    ]
+    both = {"shapes": [*layout.get("shapes", []), *lines], "annotations": [*layout.get("annotations", []), *labels]}
+    return figure | {"layout": layout | both}
+
+
+def _together(within: Sequence[tuple[int, str]], start: int, end: int) -> list[tuple[int, str]]:
+    """Return at most MOST_MARKS marks in order of time, none too close to the one before to read its label."""
+    apart = _clusters(sorted(within), lambda first, at: (at - first) * 2 * MOST_MARKS < end - start)
+    if len(apart) > MOST_MARKS:
+        twelfth = (end - start) / MOST_MARKS
+        apart = _clusters(sorted(within), lambda first, at: (at - start) // twelfth == (first - start) // twelfth)
+    return [(each[0][0], _label(each)) for each in apart]
+
+
+def _clusters(marks: Sequence[tuple[int, str]], is_with: Callable[[int, int], bool]) -> list[list[tuple[int, str]]]:
+    """Put each mark with those before it, as long as it belongs to the first of them."""
+    found: list[list[tuple[int, str]]] = []
+    for mark in marks:
+        if found and is_with(found[-1][0][0], mark[0]):
+            found[-1].append(mark)
+        else:
+            found.append([mark])
+    return found
+
+
+def _label(together: Sequence[tuple[int, str]]) -> str:
+    if len(together) > 1:
+        return f"{len(together)} changes"
+    [(_, label)] = together
+    return f"{label[:_LONGEST_LABEL]}…" if len(label) > _LONGEST_LABEL else label
+
+
+def _plain(text: str) -> str:
+    """Plotly reads tags in a text, and a link in the chart would be one that a stranger wrote."""
+    return text.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}")
+
+
 def _trace(line: Line, scale: float) -> Figure:
     series = line.series
     first = series.starts[0] + line.shift if series.starts else datetime.fromtimestamp(0).astimezone()
@@ -67,8 +134,7 @@ def _trace(line: Line, scale: float) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
-        # Plotly reads tags in a name, and a link in the chart would be one that a stranger wrote.
-        "name": line.name.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"),
+        "name": _plain(line.name),
         "x0": int(first.timestamp() * 1000),
         "dx": int(series.step.total_seconds() * 1000),
         "y": [_drawn(value, scale * line.per) for value in series.values],

@@ -4,10 +4,10 @@ The range shown may still be running; then the comparison is cut at the same ela
 held against a whole one.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from django.conf import settings
 
@@ -23,6 +23,7 @@ from metrics.slices import Dimension
 from metrics.steps import Steps, nothing
 from metrics.windows import Window, floor
 
+T = TypeVar("T")
 HEADLINE: Final = (
     "success_rate",
     "latency_p95",
@@ -72,7 +73,15 @@ class Look:
     def __init__(self, query: DashboardQuery) -> None:
         self.query = query
         self.now = query.now
+        self._read: dict[Callable[[Look], Any], Any] = {}
         self._answers: dict[Hashable, Answer[Any]] = {}
+
+    def once(self, read: Callable[["Look"], T]) -> T:
+        """Return what `read` finds, read once however many panels ask."""
+        if read not in self._read:
+            self._read[read] = read(self)
+        found: T = self._read[read]
+        return found
 
     def ahead(self, needs: Iterable[Need], more: Mapping[str, Steps[Any]] | None = None) -> None:
         """Read what panels need, and the answers to some more questions by name, with a few statements."""

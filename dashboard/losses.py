@@ -39,14 +39,14 @@ def written(found: Losses) -> list[str]:
             told["others"] = rest
         reasons = ", ".join(f"{reason.replace('_', ' ')} {units.count(one)}" for reason, one in told.items())
         said.append(
-            f"Not in these numbers: {_calls(total)} that clients could not deliver ({reasons}), "
+            f"Not in these numbers: {calls(total)} that clients could not deliver ({reasons}), "
             "counted since each client started."
         )
     if found.put_aside > 0:
         verb = "is" if found.put_aside == 1 else "are"
-        said.append(f"{_calls(found.put_aside)} outside the days that are kept {verb} put aside and not counted.")
+        said.append(f"{calls(found.put_aside)} outside the days that are kept {verb} put aside and not counted.")
     return said
 
 
-def _calls(number: int) -> str:
+def calls(number: int) -> str:
     return f"{units.count(number)} {'call' if number == 1 else 'calls'}"

@@ -69,6 +69,8 @@ class Page:
     """Questions of the page's own, by the name its parts ask `Look.answer` for."""
     form: str = ""
     """The template of the page's own controls: what it is cut by, what is assumed."""
+    is_of_range: bool = True
+    """It is about the range asked for, so what changed in that is marked; otherwise it is about now."""
 
     def look(self, query: DashboardQuery) -> Look:
         """Return a look at the data with all that the page needs in it, read together."""

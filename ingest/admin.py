@@ -110,7 +110,7 @@ class QuarantinedAdmin(ReadOnlyAdmin):
 
 @admin.register(ClientInstance)
 class ClientInstanceAdmin(ReadOnlyAdmin):
-    list_display = ("instance", "project", "sdk", "first_seen_at", "last_seen_at", "emitted", "losses")
+    list_display = ("instance", "project", "sdk", "first_seen_at", "last_seen_at", "emitted", "received", "losses")
     list_filter = ("project",)
     search_fields = ("instance", "boot_id")
     ordering = ("-last_seen_at",)

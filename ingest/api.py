@@ -1,4 +1,4 @@
-"""`POST /api/v1/events` and `/api/v1/scores`: the doors. Every answer they can give is in docs/events.md."""
+"""`POST /api/v1/events`, `/scores` and `/annotations`: the doors. Every answer they can give is in docs/events.md."""
 
 import logging
 import secrets
@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ingest import inflate, wire
+from ingest import annotations, inflate, wire
 from ingest.auth import IngestKeyAuthentication, MayWrite, Writer
 from ingest.store import Origin, sqlstate_of, store
 
@@ -24,11 +24,36 @@ POLICY_VERSION: Final = 0
 """No policy has been published yet; clients compare it with the one they hold."""
 
 
-class Door(APIView):
+class Answering(APIView):
+    """Whatever is refused is told as {"error", "field"}; `must_send` is what is told those who send no key."""
+
+    must_send: str
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, django.db.Error):
+            return self.unavailable(exc)
+        response = super().handle_exception(exc)
+        if isinstance(exc, NotAuthenticated):
+            response.data = {"error": self.must_send, "field": "Authorization"}
+        elif isinstance(exc, AuthenticationFailed):
+            response.data = {"error": str(exc.detail), "field": "Authorization"}
+        elif isinstance(exc, Refused):
+            response.data = {"error": str(exc.detail), "field": exc.field}
+        elif isinstance(exc, APIException):
+            response.data = {"error": str(exc.detail)}
+        return response
+
+    def unavailable(self, error: django.db.Error) -> Response:
+        """Return what is answered when the database did not do what it was asked."""
+        raise NotImplementedError
+
+
+class Door(Answering):
     """Takes what the holder of an ingest key sends, and answers only when it is durable."""
 
     authentication_classes = [IngestKeyAuthentication]
     permission_classes = [MayWrite]
+    must_send = MayWrite.message
 
     def post(self, request: Request) -> Response:
         writer = request.user
@@ -45,19 +70,8 @@ class Door(APIView):
         """Stores what is in the body; returns what became of it."""
         raise NotImplementedError
 
-    def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, django.db.Error):
-            return _unavailable(exc)
-        response = super().handle_exception(exc)
-        if isinstance(exc, NotAuthenticated):
-            response.data = {"error": MayWrite.message, "field": "Authorization"}
-        elif isinstance(exc, AuthenticationFailed):
-            response.data = {"error": str(exc.detail), "field": "Authorization"}
-        elif isinstance(exc, Refused):
-            response.data = {"error": str(exc.detail), "field": exc.field}
-        elif isinstance(exc, APIException):
-            response.data = {"error": str(exc.detail)}
-        return response
+    def unavailable(self, error: django.db.Error) -> Response:
+        return _unavailable(error)
 
 
 class EventsView(Door):
@@ -81,6 +95,18 @@ class ScoresView(Door):
         scored, rejected = wire.read_scores(wire.decode_scores(body), now=now)
         store((), origin=origin, now=now, scored=scored)
         return {"scores_accepted": len(scored), "rejected": _listed(rejected)}
+
+
+class AnnotationsView(Door):
+    """A change somebody made, for the charts."""
+
+    def take(self, body: bytes, origin: Origin) -> dict[str, Any]:
+        now = timezone.now()
+        told = annotations.read(body, now=now)
+        annotation, is_new = annotations.keep(
+            told, project_id=origin.project_id, environment=origin.environment, now=now
+        )
+        return {"id": annotation.pk, "at": annotation.at.isoformat(), "is_new": is_new}
 
 
 class Refused(APIException):

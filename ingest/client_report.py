@@ -15,10 +15,12 @@ from ingest.vocabulary import BreakerState
 # by the next one changes nothing.
 _UPSERT: Final = """
 INSERT INTO client_instance AS kept
-       (project_id, instance, boot_id, sdk, first_seen_at, last_seen_at, emitted, dropped, guards)
-VALUES (%(project)s, %(instance)s, %(boot)s, %(sdk)s, %(now)s, %(now)s, %(emitted)s, %(dropped)s, %(guards)s)
+       (project_id, instance, boot_id, sdk, first_seen_at, last_seen_at, emitted, dropped, guards, received)
+VALUES (%(project)s, %(instance)s, %(boot)s, %(sdk)s, %(now)s, %(now)s, %(emitted)s, %(dropped)s, %(guards)s,
+        %(received)s)
     ON CONFLICT (project_id, instance, boot_id) DO UPDATE
    SET sdk = excluded.sdk,
+       received = kept.received + excluded.received,
        last_seen_at = greatest(kept.last_seen_at, excluded.last_seen_at),
        emitted = greatest(kept.emitted, excluded.emitted),
        dropped = CASE WHEN excluded.emitted >= kept.emitted THEN excluded.dropped ELSE kept.dropped END,
@@ -46,8 +48,8 @@ def read(client: Client, *, now: datetime) -> Report:
     return Report(client, guards.read(client.guards, client.transitions, now=now))
 
 
-def keep(cursor: CursorWrapper, report: Report, *, project_id: int, now: datetime) -> None:
-    """Writes one process's report, in the caller's transaction."""
+def keep(cursor: CursorWrapper, report: Report, *, project_id: int, now: datetime, received: int) -> None:
+    """Writes one process's report, in the caller's transaction. `received`: the events of its batch that were new."""
     client, (groups, transitions) = report
     process: dict[str, Any] = {"project": project_id, "instance": client.instance, "boot": client.boot_id}
     cursor.execute(
@@ -57,6 +59,7 @@ def keep(cursor: CursorWrapper, report: Report, *, project_id: int, now: datetim
             "sdk": client.sdk,
             "now": now,
             "emitted": client.emitted,
+            "received": received,
             "dropped": msgspec.json.encode(client.dropped).decode(),
             "guards": msgspec.json.encode(groups).decode(),
         },

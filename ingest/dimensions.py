@@ -5,6 +5,8 @@ it must still be there when that row is rolled back.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from django.db import connection, transaction
@@ -19,6 +21,8 @@ MOST_NAMES: Final = 2_000
 """Names per project and kind. Somebody who puts user ids into `feature` fills one list, not the database."""
 MOST_RELEASES: Final = 20_000
 """Releases add up for as long as a product lives: ten a day for five years."""
+
+_UNSEEN: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 
 class _Kept:
@@ -35,14 +39,19 @@ class _Kept:
 _kept: Final[dict[tuple[int, int], _Kept]] = {}
 
 
-def ids(project_id: int, kind: DimensionKind, names: Iterable[str]) -> dict[str, int]:
-    """The id of each name, giving new names one. Beyond the most there may be, new ones share the id of OTHER_NAME."""
+def ids(
+    project_id: int, kind: DimensionKind, names: Iterable[str], *, seen: Mapping[str, datetime] = _UNSEEN
+) -> dict[str, int]:
+    """The id of each name, giving new names one. Beyond the most there may be, new ones share the id of OTHER_NAME.
+
+    `seen`: when each name was first met, which is noted with a new one.
+    """
     kept = _kept_of(project_id, kind)
     wanted = set(names)
     found = {name: kept.ids[name] for name in wanted if name in kept.ids}
     missing = sorted(wanted - found.keys())
     if missing:
-        found.update(_resolve(project_id, kind, missing, kept))
+        found.update(_resolve(project_id, kind, missing, kept, seen))
     return found
 
 
@@ -76,7 +85,9 @@ def _kept_of(project_id: int, kind: DimensionKind) -> _Kept:
     return _kept.setdefault((project_id, kind), _Kept()) if kept is None else kept
 
 
-def _resolve(project_id: int, kind: DimensionKind, missing: list[str], kept: _Kept) -> dict[str, int]:
+def _resolve(
+    project_id: int, kind: DimensionKind, missing: list[str], kept: _Kept, seen: Mapping[str, datetime]
+) -> dict[str, int]:
     if kept.is_full:
         return dict.fromkeys(missing, kept.ids[OTHER_NAME])
     found = _stored(project_id, kind, missing)
@@ -84,7 +95,7 @@ def _resolve(project_id: int, kind: DimensionKind, missing: list[str], kept: _Ke
     if new:
         most = MOST_RELEASES if kind == DimensionKind.RELEASE else MOST_NAMES
         room = most - Dimension.objects.filter(project_id=project_id, kind=kind).count()
-        found |= _insert(project_id, kind, new[: max(room, 0)])
+        found |= _insert(project_id, kind, new[: max(room, 0)], seen)
         overflow = [name for name in new if name not in found]
         if overflow:
             return found | _overflow(project_id, kind, overflow, kept)
@@ -93,7 +104,7 @@ def _resolve(project_id: int, kind: DimensionKind, missing: list[str], kept: _Ke
 
 
 def _overflow(project_id: int, kind: DimensionKind, overflow: list[str], kept: _Kept) -> dict[str, int]:
-    everything = _insert(project_id, kind, [OTHER_NAME])
+    everything = _insert(project_id, kind, [OTHER_NAME], _UNSEEN)
     everything.update((name, number) for number, name in names(project_id, kind).items())
 
     def fill() -> None:
@@ -104,11 +115,11 @@ def _overflow(project_id: int, kind: DimensionKind, overflow: list[str], kept: _
     return {name: everything.get(name, everything[OTHER_NAME]) for name in overflow}
 
 
-def _insert(project_id: int, kind: DimensionKind, new: list[str]) -> dict[str, int]:
+def _insert(project_id: int, kind: DimensionKind, new: list[str], seen: Mapping[str, datetime]) -> dict[str, int]:
     """Names in sorted order, so that two batches with the same new names cannot lock each other out."""
     if not new:
         return {}
-    rows = [Dimension(project_id=project_id, kind=kind, name=name) for name in new]
+    rows = [Dimension(project_id=project_id, kind=kind, name=name, first_seen_at=seen.get(name)) for name in new]
     Dimension.objects.bulk_create(rows, ignore_conflicts=True)
     return _stored(project_id, kind, new)
 

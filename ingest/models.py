@@ -7,6 +7,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
+from ingest.vocabulary import DimensionKind
 from projects.models import Project
 
 NANO_PER_DOLLAR = 1_000_000_000
@@ -18,10 +19,21 @@ class Dimension(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE)
     kind = models.SmallIntegerField(help_text="ingest.vocabulary.DimensionKind")
     name = models.CharField(max_length=200)
+    first_seen_at = models.DateTimeField(
+        null=True, help_text="The earliest call of the batch that brought the name; empty before migration 0009."
+    )
 
     class Meta:
         db_table = "dim"
         constraints = [models.UniqueConstraint(fields=["project", "kind", "name"], name="dim_once")]
+        indexes = [
+            # "the releases and prompt versions that were new in this range"
+            models.Index(
+                fields=["project", "first_seen_at"],
+                condition=Q(kind__in=(DimensionKind.PROMPT_VERSION.value, DimensionKind.RELEASE.value)),
+                name="dim_first_seen",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -229,6 +241,9 @@ class ClientInstance(models.Model):
     guards = models.JSONField(
         default=dict, db_default={}, help_text="Breaker and limiter of each group of models, as last told."
     )
+    received = models.BigIntegerField(
+        null=True, help_text="Its events that arrived here; empty for a process first seen before they were counted."
+    )
 
     class Meta:
         db_table = "client_instance"
@@ -256,6 +271,7 @@ class BreakerTransition(models.Model):
 
     class Meta:
         db_table = "breaker_transition"
+        # "what changed in this range", newest first
         indexes = [models.Index(fields=["project", "-at"], name="breaker_transition_at")]
 
     def __str__(self) -> str:

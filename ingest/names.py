@@ -4,7 +4,8 @@ A batch repeats a few combinations of names, so each combination is looked up on
 has not met yet wait until all new names of the batch are interned together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from struct import Struct
 from typing import Final
 
@@ -45,20 +46,16 @@ class Names:
 
     def intern(self, events: Sequence[Event]) -> None:
         """Gives every name of these calls its number. Never within the transaction that stores them."""
-        models = {event.model for event in events} | {event.model_requested for event in events}
-        for kind, names in (
-            (_ENVIRONMENT, {self._environment}),
-            (_FEATURE, {event.feature for event in events}),
-            (_PROMPT_TYPE, {event.prompt_type for event in events}),
-            (_PROMPT_VERSION, {event.prompt_version for event in events}),
-            (_MODEL, models),
-            (_APP, {event.app for event in events}),
-            (_RELEASE, {event.release for event in events}),
-            (_SDK, {event.sdk for event in events}),
-            (_KEY, {_key_of(event) for event in events}),
-        ):
-            # An empty name is no name.
-            self._interned[kind] = dimensions.ids(self._project_id, kind, {name for name in names if name})
+        oldest_first = sorted(events, key=lambda event: event.started_at)
+        for kind, names_of in _NAMES_OF.items():
+            seen: dict[str, datetime] = {}
+            for event in oldest_first:
+                for name in names_of(event):
+                    # An empty name is no name.
+                    if name:
+                        seen.setdefault(name, event.started_at)
+            self._interned[kind] = dimensions.ids(self._project_id, kind, seen, seen=seen)
+        self._interned[_ENVIRONMENT] = dimensions.ids(self._project_id, _ENVIRONMENT, [self._environment])
 
     def _look_up(self, key: tuple[str | None, ...]) -> bytes | None:
         feature, prompt_type, prompt_version, model, requested, app, release, sdk, api_key = key
@@ -91,3 +88,16 @@ class Names:
 def _key_of(event: Event) -> str | None:
     """The alias of the API key that was used last."""
     return event.attempts[-1].key_alias if event.attempts else None
+
+
+# The names each kind takes from a call.
+_NAMES_OF: Final[Mapping[DimensionKind, Callable[[Event], tuple[str | None, ...]]]] = {
+    _FEATURE: lambda event: (event.feature,),
+    _PROMPT_TYPE: lambda event: (event.prompt_type,),
+    _PROMPT_VERSION: lambda event: (event.prompt_version,),
+    _MODEL: lambda event: (event.model, event.model_requested),
+    _APP: lambda event: (event.app,),
+    _RELEASE: lambda event: (event.release,),
+    _SDK: lambda event: (event.sdk,),
+    _KEY: lambda event: (_key_of(event),),
+}

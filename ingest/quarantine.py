@@ -1,6 +1,6 @@
 """Events whose time lies outside the days that can be stored: kept as they came, never lost, never counted."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -12,9 +12,11 @@ _TOO_OLD: Final = "Its time is before the days that are kept (RETENTION_CALL_DAY
 _TOO_NEW: Final = "Its time is more than 10 minutes ahead of this server's clock."
 
 
-def keep(events: Iterable[Event], *, project_id: int, now: datetime) -> None:
-    """Puts the events aside, in the caller's transaction. An event that is there already stays as it was."""
+def keep(events: Collection[Event], *, project_id: int, now: datetime) -> int:
+    """Puts the events aside, in the caller's transaction; how many are new. One that is there already stays."""
     first = lower_bound(storable(now)[0]).int
+    ids = {event.id for event in events}
+    repeated = Quarantined.objects.filter(project_id=project_id, event_id__in=ids).count()
     Quarantined.objects.bulk_create(
         [
             Quarantined(
@@ -28,3 +30,4 @@ def keep(events: Iterable[Event], *, project_id: int, now: datetime) -> None:
         ],
         ignore_conflicts=True,
     )
+    return len(ids) - repeated

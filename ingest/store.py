@@ -126,12 +126,11 @@ def _write(prepared: Batch, told: _Told, *, is_fresh: bool, now: datetime) -> Re
         if new:
             minutes = _minutes(row.id for row in new)
             cursor.execute(_MARKS, [minutes, now, project_id, Grain.MINUTE.value])
-        if prepared.outside:
-            quarantine.keep(prepared.outside, project_id=project_id, now=now)
+        put_aside = quarantine.keep(prepared.outside, project_id=project_id, now=now) if prepared.outside else 0
         scores.keep(cursor, told.scores, project_id=project_id, now=now)
         if told.report is not None:
             # Last, because batches of one process queue up for this row until the transaction ends.
-            client_report.keep(cursor, told.report, project_id=project_id, now=now)
+            client_report.keep(cursor, told.report, project_id=project_id, now=now, received=len(new) + put_aside)
     repeated = len(prepared.rows) - len(new) - conflicts
     return Receipt(
         accepted=len(new),

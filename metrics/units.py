@@ -51,6 +51,20 @@ def tokens(number: Number | None) -> str:
     return _signed(number, _tokens)
 
 
+def size(number: int | None) -> str:
+    """Bytes in powers of a thousand, three significant digits: 812 B, 12.6 kB, 1.26 GB."""
+    if number is None:
+        return UNKNOWN
+    if number < 1000:
+        return f"{number}{SPACE}B"
+    for power, prefix in enumerate("kMGTP", start=1):
+        scaled = Fraction(number, 1000**power)
+        digits = 2 if _rounded(scaled, 2) < 10 else 1 if _rounded(scaled, 1) < 100 else 0
+        if _rounded(scaled, digits) < 1000 or prefix == "P":
+            break
+    return f"{_rounded(scaled, digits):,}{SPACE}{prefix}B"
+
+
 def all_digits(value: int | None, unit: Unit) -> str:
     """A sum with every digit it has: 22,361,870, or dollars to the nano-dollar, $85.61039 and $20.00."""
     if value is None:

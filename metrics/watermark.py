@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+from django.db import connection
+
 from ingest.vocabulary import Grain
 from metrics.plan import Piece, hour_horizon, open_day
 from metrics.steps import Sql, Steps
@@ -21,11 +23,8 @@ def complete_to(
     count: their calls are read from finer tables. A mark of a finer grain holds back the coarser ones too. Months do
     not count, because one that may lack a day is not read.
     """
-    read_until = {Grain.MINUTE: FOREVER, Grain.HOUR: hour_horizon(now), Grain.DAY: open_day(now)}
-    if grain is Grain.DAY:
-        # After midnight the last hours of a day are in the day, though not read by the hour yet.
-        read_until[Grain.HOUR] = max(read_until[Grain.HOUR], read_until[Grain.DAY])
-    grains = [each for each in read_until if each <= grain]
+    read_until = _read_until(grain, now)
+    grains = list(read_until)
     (((_, oldest),),) = yield [
         Sql(
             f"""
@@ -53,3 +52,34 @@ def of_pieces(project_id: int, pieces: Iterable[Piece], window: Window, *, now: 
     if not grains:
         return now
     return (yield from complete_to(project_id, now=now, grain=max(grains), window=window))
+
+
+def by_grain(project_id: int, *, now: datetime) -> dict[Grain, datetime]:
+    """Return the watermarks of minutes, hours and days, as `complete_to` has each, from one look at the marks."""
+    read = [
+        (asked, grain, until)
+        for asked in (Grain.MINUTE, Grain.HOUR, Grain.DAY)
+        for grain, until in _read_until(asked, now).items()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT asked, min(marked_at)
+              FROM rollup_dirty
+              JOIN unnest(%s::smallint[], %s::smallint[], %s::timestamptz[]) AS read (asked, grain, stop) USING (grain)
+             WHERE project_id = %s AND bucket < stop
+             GROUP BY asked
+            """,
+            [*(list(column) for column in zip(*read, strict=True)), project_id],
+        )
+        oldest = dict(cursor.fetchall())
+    return {asked: min(oldest.get(asked, now), now) for asked in (Grain.MINUTE, Grain.HOUR, Grain.DAY)}
+
+
+def _read_until(asked: Grain, now: datetime) -> dict[Grain, datetime]:
+    """Return up to where the buckets of each grain are read when `asked` is the coarsest."""
+    until = {Grain.MINUTE: FOREVER, Grain.HOUR: hour_horizon(now), Grain.DAY: open_day(now)}
+    if asked is Grain.DAY:
+        # After midnight the last hours of a day are in the day, though not read by the hour yet.
+        until[Grain.HOUR] = max(until[Grain.HOUR], until[Grain.DAY])
+    return {grain: stop for grain, stop in until.items() if grain <= asked}

@@ -11,19 +11,21 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from projects import audit, keys
-from projects.models import AuditEvent, IngestKey, Project, Recipient
+from projects.models import Annotation, AuditEvent, IngestKey, Key, Project, ReadKey, Recipient
 
 if TYPE_CHECKING:
     ProjectFormBase = forms.ModelForm[Project]
     ProjectAdminBase = admin.ModelAdmin[Project]
-    IngestKeyAdminBase = admin.ModelAdmin[IngestKey]
+    KeyAdminBase = admin.ModelAdmin[Any]
     RecipientAdminBase = admin.ModelAdmin[Recipient]
     AuditEventAdminBase = admin.ModelAdmin[AuditEvent]
+    AnnotationAdminBase = admin.ModelAdmin[Annotation]
     RecipientInlineBase = admin.TabularInline[Recipient, Project]
     IngestKeyInlineBase = admin.TabularInline[IngestKey, Project]
 else:  # Subscriptable for the type checker only.
     ProjectFormBase = forms.ModelForm
-    ProjectAdminBase = IngestKeyAdminBase = RecipientAdminBase = AuditEventAdminBase = admin.ModelAdmin
+    ProjectAdminBase = KeyAdminBase = RecipientAdminBase = admin.ModelAdmin
+    AnnotationAdminBase = AuditEventAdminBase = admin.ModelAdmin
     RecipientInlineBase = IngestKeyInlineBase = admin.TabularInline
 
 _NANO_HELP = "Nano-dollars, whole: 1,000,000,000 are one dollar, 1,000,000 a tenth of a cent. 0 when it is not counted."
@@ -88,51 +90,69 @@ class ProjectAdmin(ProjectAdminBase):
         audit.record(_actor(request), "change.project" if change else "create.project", obj, obj.slug)
 
 
-@admin.register(IngestKey)
-class IngestKeyAdmin(IngestKeyAdminBase):
+class KeyAdmin(KeyAdminBase):
+    """A key is made once and shown once. Of what it may do nothing can be changed, and it is never deleted."""
+
     list_display = ["__str__", "project", "environment", "label", "last_used_at", "expires_at", "revoked_at"]
     list_filter = ["project", "environment"]
     search_fields = ["key_id", "label"]
     actions = ["revoke"]
+    noun = "key"
+    """What the audit trail calls it."""
 
-    def get_fields(self, request: HttpRequest, obj: IngestKey | None = None) -> list[Any]:  # noqa: ARG002
+    def get_fields(self, request: HttpRequest, obj: Key | None = None) -> list[Any]:  # noqa: ARG002
         given = ["project", "environment", "label", "expires_at"]
         return given if obj is None else [*given, *self._kept]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: IngestKey | None = None) -> list[str]:  # noqa: ARG002
+    def get_readonly_fields(self, request: HttpRequest, obj: Key | None = None) -> list[str]:  # noqa: ARG002
         # A key's project and environment are what it was made for; another place needs another key.
         return [] if obj is None else ["project", "environment", *self._kept]
 
     _kept = ["key_id", "created_at", "created_by", "last_used_at", "revoked_at"]
 
-    def has_delete_permission(self, request: HttpRequest, obj: IngestKey | None = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Key | None = None) -> bool:  # noqa: ARG002
         # A revoked key stays, so that it can be told who had it.
         return False
 
-    def save_model(self, request: HttpRequest, obj: IngestKey, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Key, form: Any, change: bool) -> None:
         if change:
             super().save_model(request, obj, form, change)
-            audit.record(_actor(request), "change.key", obj.project, obj)
+            audit.record(_actor(request), f"change.{self.noun}", obj.project, obj)
             return
-        key, secret = keys.mint(
-            obj.project, obj.environment, created_by=_actor(request), expires_at=obj.expires_at, label=obj.label
+        key, secret = keys.mint_of(
+            type(obj),
+            obj.project,
+            obj.environment,
+            created_by=_actor(request),
+            expires_at=obj.expires_at,
+            label=obj.label,
         )
         obj.__dict__.update(key.__dict__)
-        audit.record(_actor(request), "create.key", key.project, key)
+        audit.record(_actor(request), f"create.{self.noun}", key.project, key)
         text = "Copy this key now. It is not stored and cannot be shown again: {}"
         messages.warning(request, format_html(text, format_html("<code>{}</code>", secret)))
 
     @admin.action(description="Revoke the selected keys", permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[IngestKey]) -> None:
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         now = timezone.now()
         live = queryset.filter(revoked_at=None).select_related("project")
         for key in live:
             keys.revoke(key, now)
-            audit.record(_actor(request), "revoke.key", key.project, key)
+            audit.record(_actor(request), f"revoke.{self.noun}", key.project, key)
         seconds = keys.CACHED_FOR.seconds
         self.message_user(
             request, f"Revoked. Every process refuses the key within {seconds} seconds.", messages.SUCCESS
         )
+
+
+@admin.register(IngestKey)
+class IngestKeyAdmin(KeyAdmin):
+    pass
+
+
+@admin.register(ReadKey)
+class ReadKeyAdmin(KeyAdmin):
+    noun = "read_key"
 
 
 @admin.register(Recipient)
@@ -140,6 +160,13 @@ class RecipientAdmin(RecipientAdminBase):
     list_display = ["email", "name", "project", "active"]
     list_filter = ["project", "active"]
     search_fields = ["email", "name"]
+
+
+@admin.register(Annotation)
+class AnnotationAdmin(AnnotationAdminBase):
+    list_display = ["at", "kind", "title", "environment", "project"]
+    list_filter = ["kind", "project"]
+    search_fields = ["title"]
 
 
 @admin.register(AuditEvent)

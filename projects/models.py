@@ -1,6 +1,7 @@
 """Who: the project that calls belong to, the keys that may write to it, the people it writes to, and what was done."""
 
 from datetime import datetime
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -28,11 +29,14 @@ class Project(models.Model):
         return self.name
 
 
-class IngestKey(models.Model):
-    """A key that may write events to one project and one environment. Only a digest of its secret is kept."""
+class Key(models.Model):
+    """What all keys have. Only a digest of the secret is kept."""
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="ingest_keys")
-    environment = models.CharField(max_length=64, default="production")
+    PREFIX: ClassVar[str]
+    """What the text of the key begins with; a scanner finds leaked ones by it."""
+
+    project: "models.ForeignKey[Project, Project]"
+    environment: "models.CharField[str, str]"
     label = models.CharField(max_length=120, blank=True, help_text="Where this key is used.")
     key_id = models.CharField(max_length=10, unique=True, editable=False, help_text="The public part of the key.")
     digest = models.BinaryField(max_length=32, editable=False, help_text="SHA-256 of the secret part.")
@@ -43,14 +47,39 @@ class IngestKey(models.Model):
     last_used_at = models.DateTimeField(null=True, editable=False, help_text="To the minute.")
 
     class Meta:
-        ordering = ["-created_at"]
-        indexes = [models.Index(fields=["project", "-created_at"], name="ingestkey_project")]
+        abstract = True
 
     def __str__(self) -> str:
-        return f"llv_ing_{self.key_id}_…"
+        return f"{self.PREFIX}_{self.key_id}_…"
 
     def is_live(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+class IngestKey(Key):
+    """A key that may write events to one project and one environment, and read nothing."""
+
+    PREFIX = "llv_ing"
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="ingest_keys")
+    environment = models.CharField(max_length=64, default="production")
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["project", "-created_at"], name="ingestkey_project")]
+
+
+class ReadKey(Key):
+    """A key that may read the numbers of one project, or of one environment of it, and write nothing."""
+
+    PREFIX = "llv_read"
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="read_keys")
+    environment = models.CharField(max_length=64, blank=True, help_text="Empty: all environments.")
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["project", "-created_at"], name="readkey_project")]
 
 
 class Recipient(models.Model):
@@ -67,6 +96,35 @@ class Recipient(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>" if self.name else self.email
+
+
+class Annotation(models.Model):
+    """A change that people or their tools tell, drawn into the charts: a deploy, an incident, a note."""
+
+    class Kind(models.TextChoices):
+        DEPLOY = "deploy", "Deploy"
+        CONFIG = "config", "Configuration"
+        INCIDENT = "incident", "Incident"
+        NOTE = "note", "Note"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="annotations")
+    at = models.DateTimeField(help_text="UTC; when the change took effect.")
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.DEPLOY)
+    title = models.CharField(max_length=120)
+    detail = models.CharField(max_length=500, blank=True)
+    link = models.URLField(max_length=500, blank=True, help_text="http:// or https://")
+    environment = models.CharField(max_length=64, blank=True, help_text="Empty: all environments together.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-at"]
+        # A tool that tells the same once more changes nothing; the index of it also finds those of a range.
+        constraints = [
+            models.UniqueConstraint(fields=["project", "at", "kind", "title", "environment"], name="annotation_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.title
 
 
 class AuditEvent(models.Model):

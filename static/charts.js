@@ -15,7 +15,7 @@
   // "@c1" is the token --c1; "@c1/0.5" the same, half transparent.
   const resolve = (value, style) => {
     if (Array.isArray(value)) return value.map(item => resolve(item, style));
-    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, key === "name" ? item : resolve(item, style)]));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, key === "name" || key === "text" ? item : resolve(item, style)]));
     if (typeof value !== "string" || value[0] !== "@") return value;
     const [name, alpha] = value.slice(1).split("/"), colour = style.getPropertyValue("--" + name).trim();
     return alpha ? colour + Math.round(alpha * 255).toString(16).padStart(2, "0") : colour;

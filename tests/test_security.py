@@ -28,7 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 OPEN = {"login/", "healthz", "readyz", "admin/login/"}
 """All that answers without an account; the API wants a key."""
 
-API = {"api/v1/events", "api/v1/scores"}
+API = {
+    *("api/v1/events", "api/v1/scores", "api/v1/annotations", "api/v1/metrics", "api/v1/metrics/<str:metric>"),
+    *("api/v1/metrics/<str:metric>/series", "api/v1/metrics/<str:metric>/breakdown"),
+}
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -60,6 +63,7 @@ def filled(route: str) -> str:
         "<slug:page>": "overview",
         "<slug:slug>": "x",
         "<str:key>": "x-0",
+        "<str:metric>": "requests",
     }
     for name, value in known.items():
         route = route.replace(name, value)

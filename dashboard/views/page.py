@@ -10,7 +10,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from dashboard import exports, first_run
+from dashboard import exports, first_run, markers
 from dashboard.drawing import Drawn, Panel
 from dashboard.failures import noted, sentence
 from dashboard.look import Look
@@ -76,7 +76,8 @@ def _content(page: Page, look: Look) -> dict[str, Any]:
         "query": look.query,
         "lead": _lead(page, look),
         "tiles": _tiles(page, look),
-        "panels": [_shown(panel, look) for panel in page.panels],
+        "panels": [_shown(page, panel, look) for panel in page.panels],
+        "changes": markers.changes(look) if page.is_of_range else None,
         "complete_to": look.complete_to,
         "notes": page.notes(look),
     }
@@ -100,10 +101,11 @@ def _tiles(page: Page, look: Look) -> list[Tile]:
         return [Tile("Numbers", "–", note=sentence(error))]
 
 
-def _shown(panel: Panel, look: Look) -> Shown:
+def _shown(page: Page, panel: Panel, look: Look) -> Shown:
     """One panel that cannot be drawn leaves the others alone."""
     try:
-        return Shown(panel, panel.draw(look))
+        drawn = panel.draw(look)
+        return Shown(panel, markers.drawn_into(drawn, look) if page.is_of_range else drawn)
     except WindowTooWideError as error:
         return Shown(panel, None, sentence(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, it belongs into this panel's box and not over the page

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from budgets.models import Budget, Threshold
 from metrics.rollup import roll_up_minutes
-from projects.models import Project, Recipient
+from projects.models import AuditEvent, Project, Recipient
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -179,3 +179,15 @@ def test_an_amount_is_edited_in_dollars(admin_client: Client, project: Project) 
     page = admin_client.get(f"{LIST}{budget.pk}/change/").content.decode()
     assert 'name="amount_nanousd" value="12.5"' in page
     assert timedelta(0) <= timezone.now() - budget.created_at
+
+
+def test_what_is_done_to_a_budget_is_in_the_audit_trail(admin_client: Client, project: Project) -> None:
+    admin_client.post(LIST + "add/", form(project))
+    budget = Budget.objects.get()
+    for action in ("pause", "resume", "delete_selected"):
+        admin_client.post(LIST, {"action": action, "_selected_action": [budget.pk], "post": "yes"})
+    done = AuditEvent.objects.filter(project=project, target="Assistant").order_by("pk")
+    assert list(done.values_list("action", "actor__username")) == [
+        (f"{action}.budget", "admin") for action in ("create", "pause", "resume", "delete")
+    ]
+    assert not Budget.objects.exists()

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from alerting.models import AlertRule
 from projects import keys
-from projects.models import AuditEvent, IngestKey, Project
+from projects.models import AuditEvent, IngestKey, Project, ReadKey
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -73,3 +74,14 @@ def test_a_key_needs_at_least_a_day() -> None:
     run("create_project", "Help desk")
     with pytest.raises(CommandError, match="--days must be 1 or more"):
         run("create_key", "help-desk", "--days", "0")
+
+
+@pytest.mark.parametrize(("arguments", "environment"), [((), ""), (("--environment", "staging"), "staging")])
+def test_a_key_that_reads(arguments: tuple[str, ...], environment: str) -> None:
+    owner = factories.project("help-desk", name="Help Desk")
+    printed = run("create_key", "help-desk", "--read", *arguments)
+    assert printed.startswith(f"A key that reads Help Desk, {environment or 'all environments'}, shown only this once:")
+    key = keys.verify_of(ReadKey, printed.split()[-1], timezone.now())
+    assert key is not None
+    assert (key.project, key.environment) == (owner, environment)
+    assert AuditEvent.objects.get().action == "create.read_key"

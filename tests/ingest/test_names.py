@@ -1,6 +1,7 @@
 """The names of a batch's calls, as numbers."""
 
 import struct
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from ingest import dimensions, wire
 from ingest.events import Event
+from ingest.models import Dimension
 from ingest.names import Names
 from ingest.vocabulary import DimensionKind
 from projects.models import Project
@@ -98,3 +100,14 @@ def test_releases_have_a_limit_of_their_own(owner: Project, monkeypatch: pytest.
     other = number(owner, DimensionKind.RELEASE, dimensions.OTHER_NAME)
     found = [unpacked(names.packed(call(release=release)))[8] for release in "123"]
     assert found == [number(owner, DimensionKind.RELEASE, "1"), number(owner, DimensionKind.RELEASE, "2"), other]
+
+
+def test_a_new_name_is_noted_with_its_earliest_call_and_an_old_one_keeps_its_time(owner: Project) -> None:
+    early, late = factories.NOW, factories.NOW + timedelta(hours=2)
+    Names(owner.pk, "production").intern([call(at=late, release="2.0"), call(at=early, release="2.0")])
+    Names(owner.pk, "production").intern([call(at=early, release="2.1"), call(at=early - timedelta(1), release="2.0")])
+    seen = dict(
+        Dimension.objects.filter(project=owner, kind=DimensionKind.RELEASE).values_list("name", "first_seen_at")
+    )
+    assert seen == {"2.0": early, "2.1": early}
+    assert Dimension.objects.get(project=owner, kind=DimensionKind.ENVIRONMENT).first_seen_at is None

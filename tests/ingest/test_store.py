@@ -342,3 +342,28 @@ def test_a_report_that_was_overtaken_changes_nothing(owner: Project) -> None:
     report(owner, NOW + timedelta(seconds=5), emitted=20, dropped={"overflow": 4})
     seen = report(owner, emitted=10, dropped={"overflow": 1})
     assert (seen.emitted, seen.dropped, seen.last_seen_at) == (20, {"overflow": 4}, NOW + timedelta(seconds=5))
+
+
+def arrived(owner: Project, *events: dict[str, Any], now: datetime = NOW) -> int | None:
+    """What the server has of a process's events after one more batch of it."""
+    client = wire.Client(instance="web-1", boot_id=UUID(int=7))
+    decoded = [wire.event_of(event) for event in events]
+    store.store(decoded, origin=Origin(owner.pk, "production"), now=now, client=client)
+    return ClientInstance.objects.get(project=owner).received
+
+
+def test_what_of_a_process_arrived_is_counted_once(owner: Project) -> None:
+    first, second, third = factories.event(), factories.event(), factories.event()
+    old = factories.event(NOW - timedelta(days=400))
+    assert arrived(owner, first, second) == 2
+    assert arrived(owner, first, second) == 2
+    assert arrived(owner, second, third, old) == 4
+    assert arrived(owner, third, old) == 4
+    assert arrived(owner, {**third, "duration_ms": 1}) == 4
+
+
+def test_what_arrived_of_a_process_from_before_it_was_counted_stays_unknown(owner: Project) -> None:
+    ClientInstance.objects.create(
+        project=owner, instance="web-1", boot_id=UUID(int=7), first_seen_at=NOW, last_seen_at=NOW
+    )
+    assert arrived(owner, factories.event()) is None

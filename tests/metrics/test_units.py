@@ -207,3 +207,21 @@ def test_money_is_never_written_as_nothing_when_there_is_some(nanousd: int) -> N
     written = Fraction(units.money(nanousd).lstrip("$").replace(",", ""))
     assert written > 0
     assert abs(written * DOLLAR - nanousd) <= max(Fraction(nanousd, 18), Fraction(5 * DOLLAR, 1000))
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (None, "–"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1_000, "1.00 kB"),
+        (12_649, "12.6 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.00 MB"),
+        (1_260_000_000, "1.26 GB"),
+        (5_000_000_000_000_000_000, "5,000 PB"),
+    ],
+)
+def test_a_size_has_three_digits(number: int | None, written: str) -> None:
+    assert units.size(number) == written.replace(" ", units.SPACE)

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from projects import audit, keys
-from projects.models import AuditEvent, IngestKey, Project, Recipient
+from projects.models import AuditEvent, IngestKey, Project, ReadKey, Recipient
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +107,18 @@ def test_what_was_done_can_be_read_and_not_changed(admin_client: Client) -> None
 
 def test_a_long_target_is_cut_to_what_fits() -> None:
     assert len(audit.record(None, "read.body", None, "x" * 500).target) == 200
+
+
+def test_a_read_key_is_made_shown_once_noted_and_revoked(admin_client: Client) -> None:
+    project = factories.project()
+    data = {"project": project.pk, "environment": "", "label": "board", "expires_at_0": "", "expires_at_1": ""}
+    page = admin_client.post("/admin/projects/readkey/add/", data, follow=True).content.decode()
+    [token] = set(re.findall(r"llv_read_\w{10}_\w{43}_\w{6}", page))
+    key = keys.verify_of(ReadKey, token, timezone.now())
+    assert key is not None
+    assert (key.project, key.environment, key.label) == (project, "", "board")
+    assert token not in admin_client.get(f"/admin/projects/readkey/{key.pk}/change/").content.decode()
+    admin_client.post("/admin/projects/readkey/", {"action": "revoke", "_selected_action": [key.pk]})
+    assert keys.verify_of(ReadKey, token, timezone.now()) is None
+    assert set(AuditEvent.objects.values_list("action", flat=True)) == {"create.read_key", "revoke.read_key"}
+    assert admin_client.post(f"/admin/projects/readkey/{key.pk}/delete/", {"post": "yes"}).status_code == 403

@@ -1,0 +1,88 @@
+"""Markers: what changed in a range of time, told by people or seen by us; the other half of most explanations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection
+
+from ingest.vocabulary import BreakerState, DimensionKind
+from metrics.windows import Window
+
+MOST_OF_A_KIND: Final = 200
+"""The newest of each kind of change that are listed."""
+
+# A price changes where there was one before, and concerns a project that has called the model. A breaker is told by
+# each process, and those of one minute are one change.
+_SQL: Final = """
+(SELECT at, kind, title, detail, link, environment, 1 AS times
+   FROM projects_annotation
+  WHERE project_id = %(project)s AND at >= %(start)s AND at < %(stop)s
+    AND (%(environment)s = '' OR environment IN ('', %(environment)s))
+  ORDER BY at DESC LIMIT %(most)s)
+UNION ALL
+(SELECT first_seen_at, CASE kind WHEN %(release)s THEN 'release' ELSE 'version' END, name, '', '', '', 1
+   FROM dim
+  WHERE project_id = %(project)s AND kind IN (%(version)s, %(release)s)
+    AND first_seen_at >= %(start)s AND first_seen_at < %(stop)s
+  ORDER BY first_seen_at DESC LIMIT %(most)s)
+UNION ALL
+(SELECT effective_from, 'price', model, source, '', '', 1
+   FROM ingest_price AS price
+  WHERE effective_from >= %(start)s AND effective_from < %(stop)s
+    AND EXISTS (SELECT FROM ingest_price AS before
+                 WHERE before.provider = price.provider AND before.model = price.model
+                   AND before.effective_from < price.effective_from)
+    AND EXISTS (SELECT FROM dim
+                 WHERE project_id = %(project)s AND kind = %(model)s
+                   AND (name = price.model OR starts_with(name, price.model || '-')))
+  ORDER BY effective_from DESC LIMIT %(most)s)
+UNION ALL
+(SELECT at, 'budget', target, split_part(action, '.', 1), '', '', 1
+   FROM projects_auditevent
+  WHERE project_id = %(project)s AND at >= %(start)s AND at < %(stop)s AND action LIKE '%%.budget'
+  ORDER BY at DESC LIMIT %(most)s)
+UNION ALL
+(SELECT min(at), 'breaker', "group", min(reason), '', '', count(DISTINCT boot_id)
+   FROM breaker_transition
+  WHERE project_id = %(project)s AND at >= %(start)s AND at < %(stop)s AND after = %(open)s
+  GROUP BY "group", date_trunc('minute', at)
+  ORDER BY 1 DESC LIMIT %(most)s)
+ORDER BY 1, 2, 3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """One change. Its title and detail are what strangers wrote."""
+
+    at: datetime
+    kind: str
+    """deploy, config, incident or note as told; release, version, price, budget or breaker as seen."""
+    title: str
+    """What it is about: of a release its name, of a price the model, of a breaker the group of models."""
+    detail: str = ""
+    """As told; of a budget what was done (create, change, …), of a breaker its reason, of a price its source."""
+    link: str = ""
+    environment: str = ""
+    times: int = 1
+    """Processes that told of it, for a breaker."""
+
+
+def markers(project_id: int, window: Window, environment: str = "") -> Sequence[Marker]:
+    """Return the changes of a project in a window, oldest first. Those that know no environment are in each."""
+    values: dict[str, Any] = {
+        "project": project_id,
+        "start": window.start,
+        "stop": window.end,
+        "environment": environment,
+        "release": DimensionKind.RELEASE.value,
+        "version": DimensionKind.PROMPT_VERSION.value,
+        "model": DimensionKind.MODEL.value,
+        "open": BreakerState.OPEN.value,
+        "most": MOST_OF_A_KIND,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SQL, values)
+        return [Marker(*row) for row in cursor.fetchall()]
