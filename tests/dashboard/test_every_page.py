@@ -105,4 +105,5 @@ NAMES = st.sampled_from(
 def test_no_address_breaks_it(viewer: Client, calls: Project, page: Page, pairs: list[tuple[str, str]]) -> None:
     answer = viewer.get(address(page), dict(pairs))
     assert answer.status_code == 200
-    assert "could not be" not in answer.content.decode()
+    # A panel may say that these filters would read too many calls; it may not fail.
+    assert re.search(r"Reference [0-9a-f]{8}", answer.content.decode()) is None
