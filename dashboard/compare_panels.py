@@ -267,7 +267,7 @@ class MoversPanel:
         table = Table(columns, tuple(_values(mover) for mover in found))
         if not moved:
             return Drawn("No part differs between the two sides.", table, is_good_news=True)
-        grid = Grid(_HEADS, [self._row(look, mover, unit) for mover in moved[:_MOST_MOVERS]])
+        grid = Grid(_HEADS, [self._row(look, mover, unit) for mover in moved[:_MOST_MOVERS]], is_wide=True)
         return Drawn(self._takeaway(found, measure), table, grid=grid)
 
     def _takeaway(self, found: Sequence[Mover], measure: Measure) -> str:

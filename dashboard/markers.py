@@ -18,6 +18,7 @@ from dashboard.look import Look
 from dashboard.query import DashboardQuery, moved
 from metrics import markers
 from metrics.markers import Marker
+from metrics.steps import Steps
 from metrics.windows import Window
 
 MOST_ROWS: Final = 20
@@ -42,6 +43,14 @@ _DONE: Final = {
     "resume": "active again",
     "delete": "deleted",
 }
+
+
+NEED: Final = "markers"
+
+
+def question(look: Look) -> dict[str, Steps[Sequence[Marker]]]:
+    """Return the question, by its name."""
+    return {NEED: markers.markers(look.query.slice.project_id, look.window, look.query.environment)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ def drawn_into(drawn: Drawn, look: Look) -> Drawn:
 def _found(look: Look) -> _Found:
     """The changes, or why they could not be read: that is no reason for a page to fail."""
     try:
-        return _Found(markers.markers(look.query.slice.project_id, look.window, look.query.environment))
+        return _Found(look.answer(NEED))
     except DatabaseError as error:
         return _Found((), f"What changed in this time could not be read. {noted('markers', error)}.")
 

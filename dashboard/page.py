@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from dashboard import markers
 from dashboard.drawing import Panel
 from dashboard.look import Look, Need
 from dashboard.query import DashboardQuery
@@ -76,7 +77,8 @@ class Page:
         """Return a look at the data with all that the page needs in it, read together."""
         look = Look(query)
         needs = {"complete_to", *self.needs, *(need for panel in self.panels for need in panel.needs)}
-        look.ahead(needs, self.questions(look))
+        changed = markers.question(look) if self.is_of_range else {}
+        look.ahead(needs, {**self.questions(look), **changed})
         return look
 
     def panel(self, key: str) -> Panel | None:

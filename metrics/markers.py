@@ -1,14 +1,16 @@
+# ruff: noqa: S608 — the statement is ours, values are parameters
 """Markers: what changed in a range of time, told by people or seen by us; the other half of most explanations."""
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import connection
-
 from ingest.vocabulary import BreakerState, DimensionKind
-from metrics.windows import Window
+from metrics.steps import Sql, Steps
+from metrics.windows import EPOCH, Window
 
 MOST_OF_A_KIND: Final = 200
 """The newest of each kind of change that are listed."""
@@ -49,7 +51,14 @@ UNION ALL
   WHERE project_id = %(project)s AND at >= %(start)s AND at < %(stop)s AND after = %(open)s
   GROUP BY "group", date_trunc('minute', at)
   ORDER BY 1 DESC LIMIT %(most)s)
-ORDER BY 1, 2, 3
+"""
+_PLACE: Final = re.compile(r"%\((\w+)\)s")
+_PLACES: Final = _PLACE.findall(_SQL)
+# A read has two columns of text: see metrics.steps.
+_TEXT: Final = f"""
+SELECT kind,
+       json_build_array((extract(epoch FROM at) * 1000000)::bigint, kind, title, detail, link, environment, times)::text
+  FROM ({_PLACE.sub("%s", _SQL)}) AS marker (at, kind, title, detail, link, environment, times)
 """
 
 
@@ -70,8 +79,11 @@ class Marker:
     """Processes that told of it, for a breaker."""
 
 
-def markers(project_id: int, window: Window, environment: str = "") -> Sequence[Marker]:
-    """Return the changes of a project in a window, oldest first. Those that know no environment are in each."""
+def markers(project_id: int, window: Window, environment: str = "") -> Steps[Sequence[Marker]]:
+    """Find the changes of a project in a window, oldest first, in steps (metrics.steps).
+
+    Those that know no environment are in each.
+    """
     values: dict[str, Any] = {
         "project": project_id,
         "start": window.start,
@@ -83,6 +95,11 @@ def markers(project_id: int, window: Window, environment: str = "") -> Sequence[
         "open": BreakerState.OPEN.value,
         "most": MOST_OF_A_KIND,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_SQL, values)
-        return [Marker(*row) for row in cursor.fetchall()]
+    [rows] = yield [Sql(_TEXT, tuple(values[name] for name in _PLACES))]
+    found = [_marker(json.loads(packed)) for _, packed in rows if packed is not None]
+    return sorted(found, key=lambda one: (one.at, one.kind, one.title))
+
+
+def _marker(row: list[Any]) -> Marker:
+    micros, *rest = row
+    return Marker(EPOCH + timedelta(microseconds=micros), *rest)

@@ -1,5 +1,6 @@
 """Markers: exactly the changes of a project in a window, whoever told of them."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -7,7 +8,9 @@ import pytest
 
 from ingest.models import BreakerTransition, Price
 from ingest.vocabulary import BreakerState
-from metrics.markers import Marker, markers
+from metrics import markers as asked
+from metrics.markers import Marker
+from metrics.steps import alone
 from metrics.windows import Window
 from projects import audit
 from projects.models import Annotation, AuditEvent, Project
@@ -22,6 +25,10 @@ DAY = Window(NOW - 24 * HOUR, NOW)
 @pytest.fixture
 def owner() -> Project:
     return factories.project()
+
+
+def markers(project_id: int, window: Window, environment: str = "") -> Sequence[Marker]:
+    return alone(asked.markers(project_id, window, environment))
 
 
 def test_without_changes_there_are_no_markers(owner: Project) -> None:
