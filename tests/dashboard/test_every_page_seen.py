@@ -77,6 +77,7 @@ def test_keys_move_the_range_open_the_sheet_and_can_be_switched_off(visitor: Vis
     page.keyboard.type("?")
     page.get_by_label("Use keys").check()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.type("/")
     page.wait_for_url(re.compile(r"/logs/"))
     expect(page.locator("#user")).to_be_focused()
