@@ -1,5 +1,6 @@
 """Follows the body of an answer while it is read, and says when it broke off or took too long."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -211,10 +212,7 @@ class BodyWatch:
 
     shown = True
     due_at = NEVER
-
-    @staticmethod
-    def now() -> float:
-        return 0.0
+    now = time.monotonic
 
     def __init__(self, listener: Listener, *, decode: Callable[[bytes], bytes] | None, readable: bool) -> None:
         self._listener = listener
