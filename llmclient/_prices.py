@@ -85,7 +85,7 @@ class PriceBook:
             parts = _billable.read(usage)
         except Unreadable:
             return None
-        return _total([_exact(self.rate_at(part.model or model, at), part) for part in parts])
+        return _total([_exact(self.rate_at(model if part.model is None else part.model, at), part) for part in parts])
 
     def charge(self, usage: Mapping[str, Any], model: str, at: float) -> int | None:
         """What a budget counts: the cost or, without a known price, the dearest its family could ask."""
@@ -93,7 +93,7 @@ class PriceBook:
             parts = _billable.read(usage)
         except Unreadable:
             return None
-        return _total([self._charge(part, part.model or model, at) for part in parts])
+        return _total([self._charge(part, model if part.model is None else part.model, at) for part in parts])
 
     def estimate(
         self,

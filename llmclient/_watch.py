@@ -212,7 +212,6 @@ class BodyWatch:
 
     shown = True
     due_at = NEVER
-    now = time.monotonic
 
     def __init__(self, listener: Listener, *, decode: Callable[[bytes], bytes] | None, readable: bool) -> None:
         self._listener = listener
@@ -220,6 +219,7 @@ class BodyWatch:
         self._decode = decode
         self._parts: list[bytes] = []
         self._size = 0
+        self.now = time.monotonic
         self.told = False
 
     def feed(self, chunk: bytes) -> tuple[bytes, None]:
