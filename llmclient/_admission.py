@@ -70,7 +70,7 @@ class Admission:
 
         Who gets a ticket sets its `wake`, lets go of the lock, and asks `poll`, at once and then as often as it says.
         """
-        if self._queue.passes(priority) and self._has_slot(now) and self._wait(want, NOBODY, now) == 0:
+        if self._queue.passes(priority) and self._has_slot(now) and self._has_room(want, now):
             self._queue.overtake()
             return self._admit(want, now)
         if self._queue.full:
@@ -144,13 +144,20 @@ class Admission:
         return self._serve(now)
 
     def learn(
-        self, headers: Mapping[str, str], *, received_at_unix: float, now: float, sent_at: float | None = None
+        self,
+        headers: Mapping[str, str],
+        *,
+        received_at_unix: float,
+        now: float,
+        sent_at: float | None = None,
+        said: Mapping[str, int] | None = None,
     ) -> None:
         """Takes in the limits an answer names, unless a newer answer was there first.
 
         `sent_at` (monotonic): when its request was sent; without it a refill faster than a minute is not believed.
+        `said`: as `_quota.read` takes it.
         """
-        reading = _quota.read(headers, received_at=received_at_unix)
+        reading = _quota.read(headers, received_at=received_at_unix, said=said)
         if reading is None or (reading.dated < self._newest[0] and now - self._newest[1] < NEWEST):
             return
         self._newest = (reading.dated, now)
@@ -207,6 +214,8 @@ class Admission:
     def _serve(self, now: float) -> list[Ticket]:
         """Lets in, or refuses, whoever is first in the line, until somebody must wait; returns them."""
         served: list[Ticket] = []
+        if self._queue.is_empty:
+            return served
         while (head := self._queue.head()) is not None:
             slot = self._has_slot(now)
             wait = self._wait(head.want, NOBODY, now)
@@ -243,6 +252,15 @@ class Admission:
             self._input.wait(want.input, now, ahead.input),
             self._output.wait(want.output, now, ahead.output),
             self._ramp.wait(now, ahead.requests),
+        )
+
+    def _has_room(self, want: Want, now: float) -> bool:
+        """Whether the limits allow it now: what `_wait` is 0 for, in fewer steps, for every call asks it."""
+        return (
+            self._requests.has(1.0, now)
+            and self._input.has(want.input, now)
+            and self._output.has(want.output, now)
+            and self._ramp.wait(now) == 0
         )
 
     def _has_slot(self, now: float) -> bool:

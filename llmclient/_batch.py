@@ -2,12 +2,10 @@
 
 import gzip
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from llmclient._buffer import Buffer
 from llmclient._call import Call
 from llmclient._score import FIRST, Score
 from llmclient._spool import Segment
@@ -15,8 +13,8 @@ from llmclient._spool import Segment
 MAX_EVENTS: Final = 500
 MAX_BYTES: Final = 1024 * 1024
 LARGEST_EVENT: Final = 900 * 1024
-SLICE: Final = 4  # events encoded before the interpreter is given back
-REST: Final = 0.0005  # seconds
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 Encode = Callable[[Call | Score], dict[str, Any]]
 
@@ -53,41 +51,7 @@ class Batch:
 
 def dumps(event: dict[str, Any]) -> bytes:
     """JSON as the wire takes it: no NaN, ASCII only (a lone surrogate survives as an escape)."""
-    return json.dumps(event, separators=(",", ":"), allow_nan=False).encode()
-
-
-def fill(batch: Batch, buffer: Buffer, encode: Encode, count_loss: Callable[[str], None], *, restful: bool) -> None:
-    """Moves calls from the buffer into the batch until either is at its end.
-
-    `restful` gives the interpreter back after every few events: a host thread that wants it waits for one slice of
-    encoding, not for the whole batch.
-    """
-    size = sum(map(len, batch.events))
-    while len(batch.events) < MAX_EVENTS and size < MAX_BYTES:
-        call = buffer.take()
-        if call is None:
-            return
-        event = _encoded(call, encode, count_loss)
-        if event is not None:
-            batch.events.append(event)
-            size += len(event)
-        if restful and len(batch.events) % SLICE == 0:
-            time.sleep(REST)
-
-
-def _encoded(call: Call | Score, encode: Encode, count_loss: Callable[[str], None]) -> bytes | None:
-    try:
-        event = dumps(encode(call))
-        if len(event) > LARGEST_EVENT:
-            call.strip_content()
-            event = dumps(encode(call))
-    except Exception:  # noqa: BLE001  # whatever the host put into its labels: one event is lost, and counted
-        count_loss("encode_error")
-        return None
-    if len(event) > LARGEST_EVENT:
-        count_loss("too_large")
-        return None
-    return event
+    return _ENCODER.encode(event).encode()
 
 
 def without_content(event: bytes) -> bytes | None:

@@ -54,14 +54,14 @@ class ItemsWatch:
     """Watches results pass by, line by line. See `_watch` for what is asked of a watch."""
 
     shown = True
+    told = False
+    due_at = float("inf")
+    now = time.monotonic
 
     def __init__(self, tell: Callable[[bytes], None], *, decode: Callable[[bytes], bytes] | None) -> None:
         self._tell = tell
         self._decode = decode
         self._rest = b""
-
-    def seconds_left(self) -> float:
-        return float("inf")
 
     def feed(self, chunk: bytes) -> tuple[bytes, None]:
         *lines, rest = (self._rest + (self._decode(chunk) if self._decode else chunk)).split(b"\n")

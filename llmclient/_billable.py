@@ -79,20 +79,27 @@ def _iteration(call: Part, found: Mapping[str, Any]) -> Part:
 
 
 def _counts(found: Mapping[str, Any]) -> Counts:
-    written = _count(found, "cache_creation_input_tokens")
     split = found.get("cache_creation")
-    short = long = 0
+    short = long = None
     if split is not None:
         split = _object(split)
-        short = _count(split, "ephemeral_5m_input_tokens")
-        long = _count(split, "ephemeral_1h_input_tokens")
-    return Counts(
-        _count(found, "input_tokens"),
-        _count(found, "output_tokens"),
-        _count(found, "cache_read_input_tokens"),
-        max(short, written - long),  # what the split does not explain was written for five minutes
+        short, long = split.get("ephemeral_5m_input_tokens"), split.get("ephemeral_1h_input_tokens")
+    counts: list[Any] = [
+        found.get("input_tokens"),
+        found.get("output_tokens"),
+        found.get("cache_read_input_tokens"),
+        found.get("cache_creation_input_tokens"),
+        short,
         long,
-    )
+    ]
+    for place, count in enumerate(counts):
+        if count is None:
+            counts[place] = 0
+        elif type(count) is not int or not 0 <= count <= MOST_TOKENS:
+            raise Unreadable("tokens")
+    into, out, read, written, short, long = counts
+    # What the split does not explain was written for five minutes.
+    return Counts(into, out, read, max(short, written - long), long)
 
 
 def _count(found: Mapping[str, Any], key: str, most: int = MOST_TOKENS) -> int:

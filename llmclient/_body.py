@@ -12,7 +12,6 @@ from llmclient._quietly import quietly
 from llmclient._watch import END, Watch
 from llmclient._watchdog import WATCHDOG
 
-# A read is cut short only when the socket's own timeout would come more than a tenth later: that takes time itself.
 SOON: Final = 0.9
 
 
@@ -25,7 +24,8 @@ class _Watched:
         self._inner = inner
         self._hang_up = hang_up
         self._watch: Watch | None = watch
-        self._read_timeout = read_timeout
+        # A read is cut short only when the socket's own timeout would come more than a tenth later: it takes time.
+        self._patience = read_timeout * SOON
         self._ready: deque[bytes] = deque()
         self._over = False
         self._stopper: BaseException | None = None
@@ -46,7 +46,8 @@ class _Watched:
         return self._watch
 
     def _look_at(self, chunk: bytes) -> None:
-        seen = None if self._watch is None else quietly(self._watch.feed, chunk)
+        watch = self._watch
+        seen = None if watch is None else quietly(watch.feed, chunk)
         if seen is None:
             # A watch that failed has lost the thread: from here on the body is passed on unseen, and nothing the
             # watch believes may reach the caller.
@@ -55,9 +56,10 @@ class _Watched:
                 self._watch = None
             self._ready.append(chunk)
             return
-        passed_on, self._stopper = seen
+        passed_on, stopper = seen
         self._ready.append(passed_on)
-        self._over = self._stopper is not None
+        if stopper is not None:
+            self._stopper, self._over = stopper, True
 
     def _ended(self) -> None:
         self._over = True
@@ -70,8 +72,9 @@ class _Watched:
         self._stopper = None if instead is END else instead or error
 
     def _closed(self) -> None:
-        if self._watch is not None:
-            quietly(self._watch.closed)
+        watch = self._watch
+        if watch is not None and not watch.told:
+            quietly(watch.closed)
 
     def _may_wait(self, *, whole: bool) -> bool:
         return not self._over and (whole or (self._watch is not None and not self._watch.shown))
@@ -80,10 +83,6 @@ class _Watched:
         """What broke the body off before anything was shown is dealt with now, not when the caller reads."""
         if whole or not (self._watch is None or self._watch.shown):
             self._raise_stopper()
-
-    def _seconds_left(self) -> float:
-        left = None if self._watch is None else quietly(self._watch.seconds_left)
-        return float("inf") if left is None else left
 
     def _raise_stopper(self) -> None:
         stopper, self._stopper = self._stopper, None
@@ -117,8 +116,12 @@ class WatchedBody(_Watched, httpx2.SyncByteStream):
     def _pull(self) -> None:
         if self._chunks is None:
             self._chunks = iter(self._inner)
+        watch = self._watch
         try:
-            chunk = self._next(self._chunks)
+            if self._hang_up is None or watch is None or (left := watch.due_at - watch.now()) >= self._patience:
+                chunk = next(self._chunks)
+            else:
+                chunk = self._next(self._chunks, left, self._hang_up)
         except StopIteration:
             self._ended()
         except BaseException as error:  # noqa: BLE001  # whatever ends the reading ends the call; raised when due
@@ -126,11 +129,9 @@ class WatchedBody(_Watched, httpx2.SyncByteStream):
         else:
             self._look_at(chunk)
 
-    def _next(self, chunks: Iterator[bytes]) -> bytes:
-        left = self._seconds_left()
-        if self._hang_up is None or left >= self._read_timeout * SOON:
-            return next(chunks)
-        watched = WATCHDOG.watch(time.monotonic() + left, self._hang_up)
+    @staticmethod
+    def _next(chunks: Iterator[bytes], left: float, hang_up: Callable[[], None]) -> bytes:
+        watched = WATCHDOG.watch(time.monotonic() + left, hang_up)
         try:
             return next(chunks)
         finally:
@@ -167,9 +168,9 @@ class WatchedAsyncBody(_Watched, httpx2.AsyncByteStream):
     async def _pull(self) -> None:
         if self._chunks is None:
             self._chunks = self._inner.__aiter__()
-        left = self._seconds_left()
+        watch = self._watch
         try:
-            if left < self._read_timeout * SOON:
+            if watch is not None and (left := watch.due_at - watch.now()) < self._patience:
                 with anyio.fail_after(max(left, 0.0)):
                     chunk = await anext(self._chunks)
             else:

@@ -75,10 +75,20 @@ class Bucket:
                 wait = max(wait, missing / self._rate)
         return max(0.0, wait)
 
-    def reserve(self, amount: float, now: float) -> None:
-        """Takes `amount`, whether it is there or not: `wait` tells."""
+    def has(self, amount: float, now: float) -> bool:
+        """Whether `amount` is there now."""
+        if now < self.blocked_until:
+            return False
+        if self.limit is None:
+            return True
         self._fill(now)
-        self._level -= amount
+        return min(amount, self.capacity) - self._level <= ENOUGH
+
+    def reserve(self, amount: float, now: float) -> None:
+        """Takes `amount`, whether it is there or not: `wait` and `has` tell."""
+        if self.limit is not None:
+            self._fill(now)
+            self._level -= amount
         self.reserved += amount
         self._recent = self._recent_now(now) + amount
         self._recent_at = now
@@ -154,7 +164,8 @@ class Bucket:
         self._level = min(self._level, self.capacity)
 
     def _recent_now(self, now: float) -> float:
-        return self._recent * math.exp(-max(0.0, now - self._recent_at) / self._settling)
+        elapsed = now - self._recent_at
+        return self._recent * math.exp(-elapsed / self._settling) if elapsed > 0 else self._recent
 
     def _pending(self, now: float) -> float:
         """What was reserved and may be missing in the provider's count: a call on its way, an answer being written."""

@@ -5,7 +5,6 @@ raises are two marks on one purse, and a raised limit forgets nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 from llmclient._policy import Budget, Per
@@ -46,21 +45,16 @@ def claims(
     """What the call wants of each budget that applies to it. One per user does not apply to a call of nobody."""
     found = []
     for budget in budgets:
-        kind, limit = _facts(budget, app or "")
         label = LABELS.get(budget.per)
         name = labels.get(label) if label is not None else ""
         if label is None or name:
-            amount = tokens if kind.unit == "tokens" else nanousd
-            found.append(Claim(budget, Key(kind, str(name)), min(max(amount, 0), MOST), limit))
+            unit = budget.unit
+            key = Key(Kind(budget.per, unit, budget.seconds, app or ""), str(name))
+            amount = tokens if unit == "tokens" else nanousd
+            found.append(Claim(budget, key, min(max(amount, 0), MOST), budget.amount))
     return found
 
 
 def unnamed(budgets: Sequence[Budget], labels: Mapping[str, Any]) -> list[Per]:
     """The budgets that do not apply because the call does not say whose it is."""
     return [budget.per for budget in budgets if budget.per in LABELS and not labels.get(LABELS[budget.per])]
-
-
-@lru_cache(maxsize=256)
-def _facts(budget: Budget, app: str) -> tuple[Kind, int]:
-    # A budget reads its strings each time it is asked, and this is asked for every call.
-    return Kind(budget.per, budget.unit, budget.seconds, app), budget.amount

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from llmclient._budget_keys import Claim, claims, unnamed
 from llmclient._holds import Exceeded, Hold, Soft
@@ -56,8 +56,7 @@ class Refusal:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reserved:
+class Reserved(NamedTuple):
     """Money put aside for one call. `warnings`: budgets that only tell, and are exceeded."""
 
     hold: Hold
@@ -67,8 +66,13 @@ class Reserved:
     @property
     def counts_tokens(self) -> bool:
         """Whether anybody wants to know how many tokens were used. What a request may take is over with it."""
-        kinds = (claim.key.kind for claim in self.hold.claims)
-        return self.lease is not None or any(kind.unit == "tokens" and kind.per != "request" for kind in kinds)
+        if self.lease is not None:
+            return True
+        for claim in self.hold.claims:
+            kind = claim.key.kind
+            if kind.unit == "tokens" and kind.per != "request":
+                return True
+        return False
 
 
 class Budgeting:
@@ -106,12 +110,13 @@ class Budgeting:
         model: str | None = None,
     ) -> Reserved | Refusal:
         """Puts aside what a call is estimated to use, of every budget that applies to it, or of none."""
-        if missing := unnamed(budgets, labels):
-            self.unnamed.update(missing)
-        hold = self._store.reserve(claims(budgets, labels, app, tokens, nanousd), now)
+        wanted = claims(budgets, labels, app, tokens, nanousd)
+        if len(wanted) < len(budgets):
+            self.unnamed.update(unnamed(budgets, labels))
+        hold = self._store.reserve(wanted, now)
         if isinstance(hold, Exceeded):
             return _refusal(hold)
-        warnings = [_refusal(each) for each in hold.warned]
+        warnings = [_refusal(each) for each in hold.warned] if hold.warned else []
         if self._link is None:
             return Reserved(hold, None, tuple(warnings))
         lease = self._link.reserve(labels, model, tokens, nanousd)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from llmclient import _cache_key, _message, _similar
@@ -12,7 +12,7 @@ from llmclient._errors import Category
 from llmclient._quietly import warn
 from llmclient._run import Run
 from llmclient._similar import Question, Similar
-from llmclient.cache import Cache, Entry, entry_of, in_memory
+from llmclient.cache import Cache, Entry, MemoryCache, entry_of, in_memory
 
 Steps = Generator[Run, Any, Answered | None]
 _Source = Literal["cache", "stale_cache"]
@@ -56,6 +56,7 @@ class Cached:
     _questions: Similar = field(default_factory=Similar, init=False, repr=False, compare=False)
     _fresh: float = field(default=0.0, init=False, repr=False, compare=False)
     _stale: float = field(default=0.0, init=False, repr=False, compare=False)
+    _keep: float = field(default=0.0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.fresh is None and self.max_stale is None:
@@ -65,6 +66,7 @@ class Cached:
                 seconds_of(given, f"Cached.{name}")
         object.__setattr__(self, "_fresh", _seconds(self.fresh))
         object.__setattr__(self, "_stale", _seconds(self.max_stale))
+        object.__setattr__(self, "_keep", max(self._fresh, self._stale))
         if self.similar is not None:
             if not 0 < self.similar <= 1:
                 raise ValueError(f"Cached.similar: {self.similar!r} must be above 0 and at most 1")
@@ -78,7 +80,7 @@ class Cached:
     @property
     def keep(self) -> float:
         """Seconds for which an answer is of use here."""
-        return max(self._fresh, self._stale)
+        return self._keep
 
     def handles(self, category: Category) -> bool:
         return self.max_stale is not None and category in HANDLED
@@ -88,8 +90,12 @@ class Cached:
         key = self.key(asked) if self.fresh is not None else None
         if key is None:
             return None
-        entry = yield from _get(self.store, key)
-        return _answered(entry, asked, now, "cache", self._fresh, 1.0)
+        store = self.store
+        if type(store) is MemoryCache:  # neither waits nor fails
+            entry = store.get(key)
+        else:
+            entry = yield from _get(store, key)
+        return None if entry is None else _answered(entry, asked, now, "cache", self._fresh, 1.0)
 
     def steps(self, asked: Asked, now: float) -> Steps:
         """An older answer, now that Claude did not give one."""
@@ -151,18 +157,21 @@ def _to_keep(
     elements: list[Cached], asked: Asked, message: Mapping[str, Any] | None, now: float, written: bytes | None
 ) -> list[tuple[Cache, dict[str, Entry]]]:
     """What to keep where: for as long as the element with the longest use of it."""
-    stores: dict[int, tuple[Cache, dict[str, Entry]]] = {}
-    keep = max((element.keep for element in elements), default=0.0)
-    entry = None if message is None or not elements else entry_of(message, now=now, keep=keep, written=written)
+    if message is None or not elements:
+        return []
+    keep = max([element.keep for element in elements])
+    entry = entry_of(message, now=now, keep=keep, written=written)
     if entry is None:
         return []
+    stores: dict[int, tuple[Cache, dict[str, Entry]]] = {}
     for element in elements:
         key = element.key(asked)
         if key is None:
             continue
-        _, entries = stores.setdefault(id(element.store), (element.store, {}))
+        store = element.store
+        _, entries = stores.setdefault(id(store), (store, {}))
         longest = max(element.keep, entries[key].keep if key in entries else 0.0)
-        entries[key] = entry if longest == entry.keep else replace(entry, keep=longest)
+        entries[key] = entry if longest == entry.keep else entry._replace(keep=longest)
         element.note(asked, key)
     return list(stores.values())
 
@@ -195,7 +204,10 @@ def _get(cache: Cache, key: str) -> Generator[Run, Any, Entry | None]:
 
 def _set(cache: Cache, key: str, entry: Entry) -> Generator[Run, Any, None]:
     try:
-        yield Run(cache.set, key, entry, blocking=cache.blocking)
+        if type(cache) is MemoryCache:
+            cache.set(key, entry)
+        else:
+            yield Run(cache.set, key, entry, blocking=cache.blocking)
     except Exception as error:  # noqa: BLE001  # what cannot be kept is not kept
         warn("cache:set", "keeping an answer in a cache failed: %r", error)
 

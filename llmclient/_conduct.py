@@ -38,8 +38,8 @@ from llmclient._ids import MINTER
 from llmclient._keys import Key
 from llmclient._later import LATER
 from llmclient._outcomes import Failed, Succeeded
-from llmclient._payment import Payment, exceeded
-from llmclient._policy import Capture, Policy, Retry
+from llmclient._payment import NO_POLICY, Payment, exceeded
+from llmclient._policy import Capture, Retry
 from llmclient._privacy._sampling import place
 from llmclient._quietly import quietly
 from llmclient._recording import Recording, failure_of, params_of
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from llmclient._engine import Engine
 
 Steps = Generator[Effect, Any, Any]
+INFINITE: Final = float("inf")
+SHORTEST: Final = 0.001  # seconds a socket is given: 0 would be a socket that never waits
 CAPTURES: Final[tuple[Capture, ...]] = get_args(Capture)  # the one that keeps least comes first
 
 
@@ -67,17 +69,42 @@ class Given:
 class Conduct:
     """See the module. Everything that only measures goes through `note`, and cannot harm the call."""
 
+    __slots__ = (
+        "_asked",
+        "_characters",
+        "_keys",
+        "_payment",
+        "_plan",
+        "_scope",
+        "_timeout",
+        "_want",
+        "attempts_made",
+        "body",
+        "engine",
+        "labels",
+        "model",
+        "operation",
+        "policy",
+        "prompt_type",
+        "recording",
+        "request",
+        "until",
+    )
+
     def __init__(self, engine: "Engine", request: APIRequest, operation: Operation | None) -> None:
         self.engine = engine
         self.request = request
         self.operation = operation
-        self.body: Mapping[str, Any] = request.json if isinstance(request.json, dict) else {}
+        body = request.json
+        self.body: Mapping[str, Any] = body if isinstance(body, dict) else {}
         model = self.body.get("model")
         self.model: str | None = model if isinstance(model, str) else None
         self._scope = _context.current()
         self.labels = self._scope.labels
         self.prompt_type: str | None = self.labels.get("prompt_type")
-        self.policy = self._policy()
+        self._plan = engine.plan_for(self.prompt_type, is_message=operation == "messages")
+        self.policy = self._plan.policy
+        self._timeout = request.timeout
         self._payment = Payment(self.policy.budgets, self.labels)
         self.recording: Recording | None = quietly(self._begin) if operation is not None else None
         self.until = self._deadline()
@@ -92,22 +119,22 @@ class Conduct:
     def run(self) -> Steps:
         """To the answer; raises what the caller is to handle."""
         try:
-            return (yield from self._answer())
+            self._check_input()
+            tried: Succeeded | Failed | Given | None = None
+            if self.operation == "messages":
+                tried = yield from self._reserve()
+            if tried is None and self._plan.keeps_fresh:
+                tried = yield from self._answer_kept()
+            if tried is None:
+                tried = yield from Tries(self).run()
+            if not isinstance(tried, Given):
+                failed = tried if isinstance(tried, Failed) else _refusal(tried)
+                if failed is not None:
+                    tried = yield from self._fall_back(tried, failed)
+            return (yield from self._deliver(tried))
         except BaseException as error:
             self._fail(error)
             raise
-
-    def _answer(self) -> Steps:
-        self._check_input()
-        over = yield from self._reserve()
-        if over is None:
-            kept = yield from self._answer_kept()
-            if kept is not None:
-                return kept
-            tried = yield from Tries(self).run()
-        else:
-            tried = over
-        return (yield from self._deliver((yield from self._fall_back(tried))))
 
     def _check_input(self) -> None:
         if self.policy.validators:
@@ -115,16 +142,17 @@ class Conduct:
             if rejected is not None:
                 raise rejected
 
-    def _answer_kept(self) -> Steps:
-        """A fresh answer given before, where the policy wants one to be used."""
-        found = yield from fallback.fresh(self.policy.fallback, self.asked, self.engine.unix_time())
-        return None if found is None else self._given(found)
+    def _answer_kept(self) -> Generator[Effect, Any, Given | None]:
+        """A fresh answer given before, where there is one."""
+        found = yield from fallback.fresh(self._plan.caches, self.asked, self.engine.unix_time())
+        return None if found is None else Given(found)
 
-    def _fall_back(self, tried: Succeeded | Failed) -> Generator[Effect, Any, Succeeded | Failed | Given]:
+    def _fall_back(
+        self, tried: Succeeded | Failed, failed: Failed
+    ) -> Generator[Effect, Any, Succeeded | Failed | Given]:
         """What the chain makes of a failure; where nothing in it is for such a one, the failure stays as it is."""
-        failed = tried if isinstance(tried, Failed) else _refusal(tried)
-        chain = [] if failed is None else fallback.answers(self.policy.fallback, failed.category)
-        if failed is None or not chain:
+        chain = fallback.answers(self.policy.fallback, failed.category)
+        if not chain:
             return tried
         self._note_fallback(failed.category)
         asked = replace(self.asked, category=failed.category)
@@ -164,28 +192,28 @@ class Conduct:
         if tried.message is None and tried.failure is None and self.policy.filters:
             raise OutputFiltered("it cannot be read, so it cannot be looked at")
         if tried.message is not None and tried.failure is None:
-            result, message = self._filtered(tried, tried.message)
-            yield from self._remember(message, as_it_came=result is tried.result)
+            message = tried.message
+            if self.policy.filters:
+                result, message = self._filtered(tried, message)
+            if self._is_to_keep:
+                yield from self._remember(message, as_it_came=result is tried.result)
         if tried.is_over:
             self.finish("ok" if tried.failure is None else "error", tried.failure)
         return result
 
     def _remember(self, message: Mapping[str, Any], *, as_it_came: bool = False) -> Generator[Run, Any, None]:
-        """Keeps the answer for the caches of the chain; what another model answered is not what was asked for."""
-        if self._caches and (self.recording is None or self.recording.call.source == "api"):
-            recording = self.recording
-            body = recording.call.received if as_it_came and recording is not None else None
-            written = body if isinstance(body, bytes) else None
-            now = self.engine.unix_time()
-            yield from fallback.remember(self.policy.fallback, self.asked, message, now, written)
+        """Keeps the answer for the caches of the chain."""
+        recording = self.recording
+        body = recording.call.received if as_it_came and recording is not None else None
+        written = body if isinstance(body, bytes) else None
+        yield from fallback.remember(self._plan.caches, self.asked, message, self.engine.unix_time(), written)
 
     @property
-    def _caches(self) -> bool:
-        return any(isinstance(element, fallback.Cached) for element in self.policy.fallback)
+    def _is_to_keep(self) -> bool:
+        """Whether there is a cache for the answer; what another model answered is not what was asked for."""
+        return bool(self._plan.caches) and (self.recording is None or self.recording.call.source == "api")
 
     def _filtered(self, tried: Succeeded, message: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
-        if not self.policy.filters:
-            return tried.result, message
         changed = filters.apply(self.policy.filters, message)
         if changed == message:
             return tried.result, message
@@ -228,7 +256,7 @@ class Conduct:
         quietly(self._learn, call)
         quietly(self._payment.end, call, self.engine.unix_time())
         quietly(recording.finish, outcome, failure)
-        if reader is not None and outcome == "ok" and self._caches:
+        if reader is not None and outcome == "ok" and self._is_to_keep:
             LATER.do(self._remember_streamed, reader)
 
     def _remember_streamed(self, reader: StreamReader) -> None:
@@ -245,8 +273,7 @@ class Conduct:
 
     @property
     def holds_back(self) -> bool:
-        """Whether an answer is shown only when it is complete: what is filtered cannot be shown before."""
-        return bool(self.policy.filters)
+        return self._plan.holds_back
 
     @property
     def retry(self) -> Retry:
@@ -257,34 +284,37 @@ class Conduct:
 
     @property
     def read_timeout(self) -> float:
-        """Seconds the socket waits for the next piece of a stream."""
-        rules = self.policy.timeout
-        return max(rules.first_token, rules.idle)
+        return self._plan.read_timeout
 
     def attempt_timeout(self, left: float) -> Any:
         """The SDK's timeouts for an attempt that may take `left` seconds: the caller's own, where they are shorter."""
-        given = self.request.timeout
-        if self.operation is None and left == float("inf"):  # files, results of batches: as long as they take
+        given = self._timeout
+        if self.operation is None and left == INFINITE:  # files, results of batches: as long as they take
             return given
         if not isinstance(given, httpx2.Timeout | float | int):
             given = self.engine.client.timeout
-        own = given if isinstance(given, httpx2.Timeout) else httpx2.Timeout(given)
-        idle = self.read_timeout if self.request.stream and self.operation is not None else None
+        if isinstance(given, httpx2.Timeout):
+            connect, read, write, pool = given.connect, given.read, given.write, given.pool
+        else:
+            connect = read = write = pool = given
+        most = min(left, self.read_timeout) if self.request.stream and self.operation is not None else left
         return httpx2.Timeout(
-            connect=_least(own.connect, self.policy.timeout.connect, left),
-            read=_least(own.read, idle, left),
-            write=_least(own.write, left),
-            pool=_least(own.pool, left),
+            connect=_least(connect, min(left, self.policy.timeout.connect)),
+            read=_least(read, most),
+            write=_least(write, left),
+            pool=_least(pool, left),
         )
 
     def want(self) -> Want:
         """What the call is expected to take of the rate limits."""
         if self._want is None:
-            self._characters = quietly(characters_of, self.body) or 0
-            limit = self.body.get("max_tokens")
-            most = limit if isinstance(limit, int) else None
-            self._want = quietly(self.engine.guards.want, self.prompt_type, self._characters, most) or Want(0, 0)
+            self._want = quietly(self._expected) or Want(0, 0)
         return self._want
+
+    def _expected(self) -> Want:
+        self._characters = characters_of(self.body)
+        limit = self.body.get("max_tokens")
+        return self.engine.guards.want(self.prompt_type, self._characters, limit if isinstance(limit, int) else None)
 
     @property
     def asked(self) -> fallback.Asked:
@@ -318,8 +348,6 @@ class Conduct:
 
     def _reserve(self) -> Generator[Effect, Any, Failed | None]:
         """Takes what the call will probably cost out of its budgets; a failure where one of them has not enough."""
-        if self.operation != "messages":
-            return None
         stopped = self._payment.stopped(self.model)
         if stopped is not None:
             return self._stopped(stopped)
@@ -386,22 +414,20 @@ class Conduct:
     def _capture(self, call_id: UUID, configured: Capture) -> Capture:
         """What of the content may leave the process; a sample is drawn by the call's id. The server may want less."""
         privacy, server = self.policy.privacy, self._payment.server_policy
+        if server is NO_POLICY and privacy.capture is None and privacy.sample >= 1:
+            return configured
         wanted = [privacy.capture or configured, server.capture or "full"]
         sample = min(privacy.sample, 1.0 if server.sample is None else server.sample)
         return min(wanted, key=CAPTURES.index) if sample >= 1 or place(call_id) < sample else "off"
 
     # --- the beginning --------------------------------------------------------------------------------------------
 
-    def _policy(self) -> Policy:
-        policy = self.engine.policy_for(self.prompt_type)
-        return policy if self.operation == "messages" else self.engine.plain(policy)
-
     def _deadline(self) -> float:
         """On the engine's clock. A longer timeout the caller gave this one call is meant."""
         if self.operation is None:
             return _deadline.current()
         total = self.policy.timeout.total
-        given = self.request.timeout
+        given = self._timeout
         if given == anthropic.DEFAULT_TIMEOUT:  # filled in by the SDK: nobody asked for ten minutes
             given = None
         if isinstance(given, httpx2.Timeout):
@@ -464,7 +490,7 @@ def _drive(steps: Generator[Run, Any, object]) -> None:
                 effect = steps.send(done)
 
 
-def _least(*seconds: float | None) -> float | None:
-    """The shortest; None is no limit."""
-    known = [each for each in seconds if each is not None and each != float("inf")]
-    return max(min(known), 0.001) if known else None
+def _least(own: float | None, most: float) -> float | None:
+    """The shorter one; None is no limit, nor is infinity."""
+    shorter = most if own is None or own > most else own
+    return None if shorter == INFINITE else max(shorter, SHORTEST)

@@ -125,8 +125,7 @@ class context:  # noqa: N801  # used like a function: `with llmclient.context(..
             "session_id": session_id,
         }
         self._labels = {name: str(value)[:LABEL_LENGTH] for name, value in given.items() if value is not None}
-        last_tags = list((tags or {}).items())[-MAX_TAGS:]
-        self._tags = {str(name)[:TAG_LENGTH]: str(value)[:LABEL_LENGTH] for name, value in last_tags}
+        self._tags = _tags(tags) if tags else {}
         self._token: Token[Scope] | None = None
 
     @property
@@ -182,6 +181,11 @@ class context:  # noqa: N801  # used like a function: `with llmclient.context(..
 def prompt(prompt_type: str, *, version: object = None) -> context:
     """A context, most often a decorator, that names the prompt in use and its version."""
     return context(prompt_type=prompt_type, prompt_version=version)
+
+
+def _tags(given: Mapping[str, object]) -> dict[str, str]:
+    last = list(given.items())[-MAX_TAGS:]
+    return {str(name)[:TAG_LENGTH]: str(value)[:LABEL_LENGTH] for name, value in last}
 
 
 def _merged(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> Mapping[str, Any]:

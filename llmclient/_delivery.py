@@ -11,15 +11,19 @@ from typing import Any, Final
 
 from llmclient import _batch, _telling
 from llmclient._answer import Answer
-from llmclient._batch import Batch, Encode
+from llmclient._batch import MAX_BYTES, MAX_EVENTS, Batch, Encode
 from llmclient._buffer import Buffer
+from llmclient._encoding import Encoding
 from llmclient._pace import Pace
 from llmclient._quietly import quietly, warn
 from llmclient._spool import Spool
+from llmclient._waiting import Waiting
 from llmclient._wire import instant
 
 NO_ENTRY_PAUSE: Final = 300.0  # seconds
 SPILL_AFTER: Final = 3  # failures in a row before waiting events go to disk
+SPILL_EVERY: Final = 10.0  # seconds: every segment on disk is a request of its own later
+SOON: Final = 0.05
 POISON_AFTER: Final = 10  # times a batch may make the server fail with 500 before it is given up
 
 
@@ -38,7 +42,8 @@ class Delivery:
     ) -> None:
         self._buffer = buffer
         self._post = post
-        self._encode = encode
+        self._waiting = Waiting()
+        self.encoding = Encoding(buffer, self._waiting, encode, self._lose)
         self._identity = identity
         self._spool = spool
         self._unix_time = unix_time
@@ -52,6 +57,7 @@ class Delivery:
         self._poison = 0
         self._not_before = 0.0
         self._next_flush = 0.0
+        self._next_spill = 0.0
         self._next_heartbeat = 0.0
 
     def start(self, now: float) -> None:
@@ -66,7 +72,7 @@ class Delivery:
         return {reason: count for reason, count in sorted(losses.items()) if count}
 
     def header(self) -> dict[str, Any]:
-        waiting = len(self._buffer) + sum(len(batch.events) for batch in self.in_hand)
+        waiting = self._not_in_hand + sum(len(batch.events) for batch in self.in_hand)
         return {
             **self._identity,
             "emitted": self._buffer.emitted,
@@ -77,7 +83,11 @@ class Delivery:
     @property
     def idle(self) -> bool:
         """Nothing is waiting."""
-        return not self._buffer and not self.in_hand
+        return not self._not_in_hand and not self.in_hand
+
+    @property
+    def _not_in_hand(self) -> int:
+        return len(self._buffer) + len(self._waiting)
 
     def wait(self, now: float) -> float:
         """Seconds until there may be something to do."""
@@ -85,59 +95,57 @@ class Delivery:
             return min(self._not_before - now, self._pace.interval) if self._spool else self._not_before - now
         if self.idle:
             return self._pace.flush_in(self._chance)
+        if self._buffer:  # more calls came while others were encoded
+            return SOON
         # A quarter of a second: a burst is noticed without a call ever having to wake the sender.
         return max(min(self._next_flush - now, self._pace.interval / 8), 0.001)
 
     def step(self, now: float, *, urgent: bool = False) -> bool:
         """Does one thing that is due, if any; True when there may be more. `urgent` does not wait for a full batch."""
         self._buffer.settle()
+        self.encoding.some(MAX_EVENTS, restful=not urgent)
         if now < self._not_before and not (urgent and self.failures > 0):
-            return self._spill()
+            return self._spill(now)
         if not self.in_hand and not self._load(now, urgent=urgent):
             return False
         batch = self.in_hand[0]
         header = self.header() | (quietly(_telling.report) or {})  # of now: not for batches that wait on disk
         answer = self._post(batch.body(header, instant(int(self._unix_time() * 1000))))
         self._next_heartbeat = now + self._pace.heartbeat
-        return self._read(answer, now) or self._spill()
+        return self._read(answer, now) or self._spill(now)
 
-    def leave(self) -> int:
+    def leave(self, time_left: Callable[[], float]) -> int:
         """Puts everything not delivered on disk, or counts it as lost; returns how many events were lost."""
-        lost = 0
-        while self.in_hand or self._buffer:
-            batch = self.in_hand.popleft() if self.in_hand else self._filled(restful=False)
+        lost = self.encoding.rest_of_all(time_left)
+        while self.in_hand or self._waiting:
+            batch = self.in_hand.popleft() if self.in_hand else self._next_batch()
             if batch.segment is not None:
                 batch.segment.release()
             elif batch.events and not self._store(batch):
                 lost += len(batch.events)
-                self._losses["exit"] += len(batch.events)
+        self._losses["exit"] += lost
         return lost
 
     # --- what to send ---------------------------------------------------------------------------------------------
 
     def _load(self, now: float, *, urgent: bool) -> bool:
-        enough = len(self._buffer) >= self._pace.enough_events or self._buffer.bytes >= self._pace.enough_bytes
-        if self._buffer and (urgent or enough or now >= self._next_flush):
+        if self._waiting and (urgent or self._is_enough or now >= self._next_flush):
             self._next_flush = now + self._pace.flush_in(self._chance)
-            self.in_hand.append(batch := Batch())
-            self._fill(batch, restful=not urgent)
-            if batch.events:
-                return True
-            self.in_hand.pop()
-        if not self._buffer and self._spool is not None and self._claim():
+            self.in_hand.append(self._next_batch())
+            return True
+        if not self._not_in_hand and self._spool is not None and self._claim():
             return True
         if now >= self._next_heartbeat:
             self.in_hand.append(Batch())
             return True
         return False
 
-    def _filled(self, *, restful: bool) -> Batch:
-        batch = Batch()
-        self._fill(batch, restful=restful)
-        return batch
+    @property
+    def _is_enough(self) -> bool:
+        return len(self._waiting) >= self._pace.enough_events or self._waiting.bytes >= self._pace.enough_bytes
 
-    def _fill(self, batch: Batch, *, restful: bool) -> None:
-        _batch.fill(batch, self._buffer, self._encode, self._lose, restful=restful)
+    def _next_batch(self) -> Batch:
+        return Batch(self._waiting.take(MAX_EVENTS, MAX_BYTES))
 
     def _claim(self) -> bool:
         assert self._spool is not None
@@ -211,17 +219,17 @@ class Delivery:
         self._losses["too_large"] += len(batch.events)
         self._settle(batch)
 
-    def _spill(self) -> bool:
-        """While the server is away, moves what waits to disk, where it survives this process."""
-        if self._spool is None or self.failures < SPILL_AFTER or not self._buffer:
+    def _spill(self, now: float) -> bool:
+        """While the server is away, moves what waits to disk, where it survives this process; not in small pieces."""
+        if self._spool is None or self.failures < SPILL_AFTER or not self._waiting:
             return False
-        self.in_hand.append(batch := Batch())
-        self._fill(batch, restful=True)
-        self.in_hand.pop()
-        if batch.events and not self._store(batch):
-            self._losses["overflow"] += len(batch.events)
-            self.settled += len(batch.events)
-        return bool(self._buffer)
+        if now < self._next_spill and not self._is_enough:
+            return False
+        self._next_spill = now + SPILL_EVERY
+        batch = self._next_batch()
+        if not self._store(batch):
+            self._lose("overflow", len(batch.events))
+        return bool(self._waiting)
 
     def _store(self, batch: Batch) -> bool:
         if self._spool is None:
@@ -234,6 +242,6 @@ class Delivery:
         self.settled += len(batch.events)
         return True
 
-    def _lose(self, reason: str) -> None:
-        self._losses[reason] += 1
-        self.settled += 1
+    def _lose(self, reason: str, count: int) -> None:
+        self._losses[reason] += count
+        self.settled += count

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from typing import Any, Final
 
 from anthropic import APIRequest
@@ -12,6 +11,7 @@ from llmclient._conduct import Conduct
 from llmclient._effects import Effect
 from llmclient._groups import Guards
 from llmclient._keys import Keys
+from llmclient._plan import Plan, plain
 from llmclient._policy import Policy
 from llmclient._quietly import quietly
 from llmclient._recording import operation_of
@@ -40,25 +40,22 @@ class Engine:
         self.body_class: Any = WatchedAsyncBody if is_async else WatchedBody
         self.clock = clock
         self.unix_time = unix_time
-        self._policies: dict[str | None, Policy] = {}
+        self._plans: dict[tuple[str | None, bool], Plan] = {}
 
     def conduct(self, request: APIRequest) -> Generator[Effect, Any, Any]:
         """One call from its request to what the caller gets."""
         operation = quietly(operation_of, request.method, request.url)
         return Conduct(self, request, operation).run()
 
-    def policy_for(self, prompt_type: str | None) -> Policy:
-        """The policy for calls of a prompt type."""
-        found = self._policies.get(prompt_type)
+    def plan_for(self, prompt_type: str | None, *, is_message: bool = True) -> Plan:
+        """What holds for calls of a prompt type."""
+        found = self._plans.get((prompt_type, is_message))
         if found is None:
-            found = self.policy.for_prompt(prompt_type)
-            if len(self._policies) < KNOWN_PROMPTS:
-                self._policies[prompt_type] = found
+            policy = self.policy.for_prompt(prompt_type)
+            found = Plan(policy) if is_message else plain(policy)
+            if len(self._plans) < KNOWN_PROMPTS:
+                self._plans[prompt_type, is_message] = found
         return found
-
-    def plain(self, policy: Policy) -> Policy:
-        """The policy for what is not a message: tried again and timed, and nothing else."""
-        return replace(policy, breaker=None, limits=None, budgets=(), fallback=(), validators=(), filters=())
 
     def derived(self, policy: Policy) -> "Engine":
         """The engine of a client derived from this one's; its `client` is to be set."""

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from llmclient._call import Attempt, Call
-from llmclient._privacy._content import content_of, labels_of
+from llmclient._privacy._content import UNREAD, content_of, labels_of
 from llmclient._privacy._hashes import content_hash
 from llmclient._privacy._pseudonyms import Pseudonyms
 from llmclient._privacy._redact import Redactor
@@ -29,6 +30,7 @@ class Names:
 
 def as_dict(call: Call, names: Names, *, sdk: str | None) -> dict[str, Any]:
     """The event of a finished call; what is not known is left out, and what is personal is removed."""
+    said = _Said.of(call)
     event = {
         "id": str(call.id),
         "started_at": instant(call.started_ms),
@@ -60,8 +62,8 @@ def as_dict(call: Call, names: Names, *, sdk: str | None) -> dict[str, Any]:
         "limits": call.limits or None,
         "budget": call.budget,
         "quality": _quality(call),
-        "hashes": _hashes(call),
-        "content": _content(call, names.redactor),
+        "hashes": _hashes(call, said),
+        "content": content_of(call.sent, said.blocks, call.capture, names.redactor, said.asked),
     }
     return {name: value for name, value in event.items() if value is not None}
 
@@ -110,23 +112,36 @@ def _failure(call: Call, names: Names) -> dict[str, Any]:
     return {name: value for name, value in wire.items() if value is not None}
 
 
-def _content(call: Call, redactor: Redactor) -> dict[str, Any] | None:
-    return content_of(call.sent, _blocks(call), call.capture, redactor)
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What was said, read once."""
+
+    asked: Any
+    """The body of the request; UNREAD when there was none, or one that cannot be read."""
+    blocks: list[Any] | None
+    """The content of the answer, as far as it came."""
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        asked: Any = UNREAD
+        if call.sent:
+            with suppress(ValueError, RecursionError):
+                asked = json.loads(call.sent)
+        if isinstance(call.received, StreamReader):
+            return cls(asked, call.received.content())
+        return cls(asked, None if call.received is None else json.loads(call.received).get("content", []))
 
 
-def _hashes(call: Call) -> dict[str, str] | None:
+def _hashes(call: Call, said: _Said) -> dict[str, str] | None:
     """Of what was said, kept or not: see `content_hash` for what they show."""
     if call.operation == "count_tokens" or (call.sent is None and call.received is None):
         return None
-    found = {"input": call.sent, "output": _blocks(call)}
-    return {side: content_hash(said) for side, said in found.items() if said is not None}
-
-
-def _blocks(call: Call) -> list[Any] | None:
-    """The content of the answer, as far as it came."""
-    if isinstance(call.received, StreamReader):
-        return call.received.content()
-    return None if call.received is None else json.loads(call.received).get("content", [])
+    found = {"input": call.sent if said.asked is UNREAD else said.asked, "output": said.blocks}
+    return {
+        side: content_hash(value)
+        for side, value in found.items()
+        if value is not None or (side == "input" and said.asked is None)
+    }
 
 
 def _cut(text: str | None, length: int) -> str | None:

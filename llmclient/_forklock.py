@@ -7,24 +7,27 @@ from types import TracebackType
 
 
 class ForkLock:
-    """For `with`, like `threading.Lock`; a forked child finds it open, whoever held it."""
+    """For `with`, like `threading.Lock`; a forked child finds it open, whoever held it.
 
-    __slots__ = ("__weakref__", "_lock")
+    `with lock.held` is the same for what every call passes through: a lock of its own kind is entered without Python.
+    """
+
+    __slots__ = ("__weakref__", "held")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.held = threading.Lock()
         _locks.add(self)
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        self.held.acquire()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
+        self.held.release()
 
     def renew(self) -> None:
-        self._lock = threading.Lock()
+        self.held = threading.Lock()
 
 
 _locks: weakref.WeakSet[ForkLock] = weakref.WeakSet()

@@ -6,7 +6,7 @@ The cores are pure and know no threads; here each group has one lock, held for m
 import os
 import random
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from llmclient import _config, _telling
@@ -40,7 +40,7 @@ class Group:
 
     def pay_retry(self, retries: Retries, *facts: Any, **more: Any) -> float | None:
         """`Retries.next_wait`: what it pays for a retry is shared."""
-        with self._lock:
+        with self._lock.held:
             return retries.next_wait(*facts, **more)
 
     def retries(self, rules: Retry) -> Retries:
@@ -49,30 +49,52 @@ class Group:
 
     def succeeded(self) -> None:
         """An attempt was answered: that earns a part of a retry."""
-        with self._lock:
+        with self._lock.held:
             self._retry_budget.succeed()
 
     def admit(self, now: float, lease: float) -> Permit | Refusal | None:
         """Whether the breaker lets an attempt through; None where there is no breaker."""
         if self._breaker is None:
             return None
-        with self._lock:
+        with self._lock.held:
             return self._breaker.admit(now, lease)
 
-    def report(self, permit: Permit | None, category: Category | None, now: float) -> None:
-        """How the attempt went that the permit was for."""
-        if self._breaker is None or permit is None:
-            return
-        with self._lock:
-            self._breaker.report(permit, result_of(category), now)
-            cooldown = None if category is None else cooldown_of(category)
-            if category is not None and cooldown is not None:
-                self._breaker.trip(now, cooldown, category)
+    def over(
+        self,
+        permit: Permit | None,
+        admitted: Admitted | None,
+        category: Category | None,
+        input_: int | None,
+        output: int | None,
+        now: float,
+    ) -> None:
+        """An attempt is over that was let through and let in; tokens as far as they are known."""
+        woken: Sequence[Ticket] = ()
+        with self._lock.held:
+            try:
+                if self._breaker is not None and permit is not None:
+                    self._report(self._breaker, permit, category, now)
+            finally:
+                if self._admission is not None and admitted is not None:
+                    if category in REFUSED:  # the provider counts nothing of what it refuses
+                        input_ = output = 0
+                    pushed_back = category in REFUSED or category == "timeout"
+                    woken = self._admission.done(
+                        admitted, input=input_, output=output, pushed_back=pushed_back, now=now
+                    )
+        _wake(woken)
+
+    @staticmethod
+    def _report(breaker: CircuitBreaker, permit: Permit, category: Category | None, now: float) -> None:
+        breaker.report(permit, result_of(category), now)
+        cooldown = cooldown_of(category)
+        if category is not None and cooldown is not None:
+            breaker.trip(now, cooldown, category)
 
     def return_permit(self, permit: Permit | None, now: float) -> None:
         """The attempt the permit was for was not made."""
         if self._breaker is not None and permit is not None:
-            with self._lock:
+            with self._lock.held:
                 self._breaker.report(permit, "neutral", now)
 
     def enter(
@@ -81,71 +103,60 @@ class Group:
         """A turn under the rate limits, or a place in the queue; None where there are no limits."""
         if self._admission is None:
             return None
-        with self._lock:
+        with self._lock.held:
             return self._admission.enter(want, priority=priority, patience=patience, now=now)
 
     def poll(self, ticket: Ticket, now: float) -> Admitted | float | Refused:
         assert self._admission is not None
-        with self._lock:
+        with self._lock.held:
             return self._admission.poll(ticket, now)
 
     def abandon(self, held: Ticket | Admitted, now: float) -> None:
         """The caller went away: what was reserved is free again."""
         assert self._admission is not None
-        with self._lock:
+        with self._lock.held:
             woken = self._admission.abandon(held, now)
         _wake(woken)
 
-    def done(
-        self, admitted: Admitted | None, category: Category | None, input_: int | None, output: int | None, now: float
+    def learn(
+        self, headers: Mapping[str, str], limits: Mapping[str, int], *, unix_now: float, now: float, sent_at: float
     ) -> None:
-        """The attempt is over; tokens as far as they are known."""
-        if self._admission is None or admitted is None:
-            return
-        if category in REFUSED:  # the provider counts nothing of what it refuses
-            input_ = output = 0
-        pushed_back = category in REFUSED or category == "timeout"
-        with self._lock:
-            woken = self._admission.done(admitted, input=input_, output=output, pushed_back=pushed_back, now=now)
-        _wake(woken)
-
-    def learn(self, headers: Mapping[str, str], *, unix_now: float, now: float, sent_at: float) -> None:
-        """What an answer says about the limits."""
+        """What an answer says about the limits, and those of them that were read already."""
         if self._admission is not None:
-            with self._lock:
-                self._admission.learn(headers, received_at_unix=unix_now, now=now, sent_at=sent_at)
+            with self._lock.held:
+                self._admission.learn(headers, received_at_unix=unix_now, now=now, sent_at=sent_at, said=limits)
 
     def refused(self, category: Category, retry_after: float | None, headers: Mapping[str, str], now: float) -> None:
         """The provider pushed back."""
         if self._admission is not None:
-            with self._lock:
+            with self._lock.held:
                 self._admission.refused(category, retry_after=retry_after, headers=headers, now=now)
 
     def trip(self, now: float, cooldown: float, reason: str) -> None:
         """Opens the breaker at once, for as long."""
         if self._breaker is not None:
-            with self._lock:
+            with self._lock.held:
                 self._breaker.trip(now, cooldown, reason)
 
     def take_share(self, *, divided: bool, now: float) -> None:
         """All of the quota is this process's while the processes divide it among themselves, else its share."""
         if self._admission is not None:
-            with self._lock:
+            with self._lock.held:
                 self._admission.take_share(1.0 if divided else self._share, now)
 
     def force_open(self, now: float, seconds: float | None, reason: str) -> None:
         if self._breaker is not None:
-            with self._lock:
+            with self._lock.held:
                 self._breaker.force_open(now, seconds, reason)
 
     def reset(self, now: float) -> None:
         if self._breaker is not None:
-            with self._lock:
+            with self._lock.held:
                 self._breaker.reset(now)
 
     def snapshot(self, now: float) -> dict[str, Any]:
         """For telemetry: the breaker's state and what the limiter knows."""
-        with self._lock:
+        with self._lock.held:
             found: dict[str, Any] = {}
             if self._breaker is not None:
                 found["breaker"] = self._breaker.state(now)
@@ -187,12 +198,12 @@ class Guards:
 
     def want(self, prompt_type: str | None, characters: int, max_tokens: int | None) -> Want:
         """What a call of a prompt type is expected to use."""
-        with self._lock:
+        with self._lock.held:
             return self._estimates.want(prompt_type, characters=characters, max_tokens=max_tokens)
 
     def learn(self, prompt_type: str | None, characters: int, input_: int | None, output: int | None) -> None:
         """What such a call has used."""
-        with self._lock:
+        with self._lock.held:
             self._estimates.learn(prompt_type, characters=characters, input=input_, output=output)
 
     def group(self, model: str | None, *, fast: bool = False) -> Group:
@@ -203,7 +214,7 @@ class Guards:
         found = self.groups.get(name)
         if found is not None:
             return found
-        with self._lock:
+        with self._lock.held:
             if len(self.groups) >= MOST_GROUPS:
                 name = OTHERS
             return self.groups.setdefault(name, Group(name, self._policy, self._changed))
@@ -250,8 +261,8 @@ def _begin_anew() -> None:
         quietly(guards._reset)
 
 
-def _wake(tickets: Any) -> None:
-    for ticket in tickets or ():
+def _wake(tickets: Sequence[Ticket]) -> None:
+    for ticket in tickets:
         if ticket.wake is not None:
             quietly(ticket.wake)
 

@@ -69,7 +69,7 @@ def over_one_request(claims: Iterable[Claim]) -> list[Exceeded]:
     return [
         Exceeded(claim, 0, claim.limit, None)
         for claim in claims
-        if claim.key.kind.per == "request" and claim.amount > claim.limit
+        if claim.amount > claim.limit and claim.key.kind.per == "request"
     ]
 
 

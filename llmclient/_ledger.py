@@ -108,7 +108,7 @@ class Ledger:
                 return stopping
             for purse, amount in purses.values():
                 purse.held += amount
-            hold = Hold(claims, warned)
+            hold = Hold(claims, warned, pid=self._pid)
             self._holds[hold] = at + self._hold_for
             return hold
 
@@ -119,8 +119,7 @@ class Ledger:
             return []
         with self._turn():
             at = self._advance(now)
-            self._settle(hold, tokens, nanousd, at)
-            return self._soft(hold, at)
+            return self._soft(hold, self._settle(hold, tokens, nanousd, at))
 
     def void(self, hold: Hold, now: float) -> None:
         """Frees what was held: the call was not made, or cost nothing. Does nothing once it is settled."""
@@ -132,24 +131,29 @@ class Ledger:
 
     void_later = void
 
-    def _settle(self, hold: Hold, tokens: int | None, nanousd: int | None, at: float) -> None:
+    def _settle(self, hold: Hold, tokens: int | None, nanousd: int | None, at: float) -> dict[Key, tuple[Purse, int]]:
+        """The purses it was held from, and the bucket under way of each."""
+        amounts = hold.amounts
+        purses = {key: self._purse(key, at) for key in amounts}
         if not hold.close():
-            return
+            return purses
         late = self._holds.pop(hold, None) is None
-        for key, claim in hold.amounts.items():
-            purse, bucket = self._purse(key, at)
+        for key, claim in amounts.items():
+            purse, bucket = purses[key]
             used = hold.actual(claim, tokens, nanousd)
             if late:  # counted as spent in full since it expired
                 used = max(used - claim.amount, 0)
             else:
                 purse.held -= claim.amount
             purse.add(used, bucket)
+        return purses
 
-    def _soft(self, hold: Hold, at: float) -> list[Soft]:
+    @staticmethod
+    def _soft(hold: Hold, purses: dict[Key, tuple[Purse, int]]) -> list[Soft]:
         soft = []
         for claim in hold.claims:
             if claim.key.kind.per != "request":
-                purse, bucket = self._purse(claim.key, at)
+                purse, bucket = purses[claim.key]
                 if 100 * purse.spent >= SOFT_PERCENT * claim.limit and purse.tell(claim.limit, bucket):
                     soft.append(Soft(claim, purse.spent, claim.limit))
         return soft

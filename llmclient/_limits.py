@@ -1,6 +1,7 @@
 """What the rate-limit headers of an answer say about what is left."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -9,14 +10,22 @@ HEADERS: Final[Mapping[str, str]] = {
     for what in ("limit", "remaining")
 }
 
+_HEADERS: Final = tuple(HEADERS.items())
+
 DIGITS: Final = 9  # more than any limit has, less than the wire takes
 
 
 def snapshot(headers: Mapping[str, str]) -> dict[str, int]:
     """The limits named by the headers, as the event spells them; a header that is missing or no number is left out."""
     found = {}
-    for name, header in HEADERS.items():
+    for name, header in _HEADERS:
         value = headers.get(header)
-        if value is not None and value.isascii() and value.isdigit() and len(value) <= DIGITS:
-            found[name] = int(value)
+        if value is not None and (whole := _whole(value)) is not None:
+            found[name] = whole
     return found
+
+
+# Limits are the same in every answer, and what is left of them often is.
+@lru_cache(maxsize=1_024)
+def _whole(value: str) -> int | None:
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= DIGITS else None

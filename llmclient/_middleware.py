@@ -21,7 +21,7 @@ class Vitals(anthropic.Middleware):
     def together(self, timeout: Any = None) -> AbstractContextManager[None]:
         """One deadline for several calls that make one result; `timeout` as the SDK takes it."""
         prompt_type = _context.current().labels.get("prompt_type")
-        total = self.engine.policy_for(prompt_type).timeout.total
+        total = self.engine.plan_for(prompt_type).policy.timeout.total
         seconds = timeout.read if isinstance(timeout, httpx2.Timeout) else timeout
         return deadline(max(total, seconds) if isinstance(seconds, float | int) else total, clock=self.engine.clock)
 

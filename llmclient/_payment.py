@@ -53,13 +53,19 @@ def budgeting_of(redis: str | None, leases: tuple[str, str] | None) -> Budgeting
 class Payment:
     """The money of one call. `usage` may be of several models, one after the other: what is settled is the last."""
 
+    __slots__ = ("_app", "_budgeting", "_budgets", "_labels", "_reserved")
+
     def __init__(self, budgets: Sequence[Budget], labels: Mapping[str, Any]) -> None:
         settings = _config.current()
         self._budgets = budgets
-        self._labels = _as_sent(labels, settings.pseudonyms)
+        self._labels = labels
         self._app = settings.app
         self._reserved: Reserved | None = None
         self._budgeting: Budgeting | None = None
+        if settings.leases is not None or settings.redis is not None:
+            # Whoever keeps budgets elsewhere hears of users by the names events give them; purses in this process
+            # leave it as little as the ids do.
+            self._labels = _as_sent(labels, settings.pseudonyms)
         if budgets or settings.leases is not None:
             self._budgeting = quietly(budgeting_of, settings.redis, settings.leases)
 
@@ -86,25 +92,29 @@ class Payment:
         """
         if self._budgeting is None or self._reserved is not None:
             return None
-        model = str(body.get("model"))
-        dear = {"fast": body.get("speed") == "fast", "us_only": body.get("inference_geo") == "us"}
-        into, out = ceil(want.input), ceil(want.output)
-        nanousd = quietly(_prices.estimate, model, into, out, now, **dear) or 0
         budgets = [_only_told(budget) for budget in self._budgets] if instead else self._budgets
-        budgeting = self._budgeting
-
-        def reserve() -> Refusal | None:
-            answer = budgeting.reserve(budgets, self._labels, self._app, into + out, nanousd, now, model=model)
-            if isinstance(answer, Refusal):
-                return answer
-            # Here and not outside: a task cancelled while a thread asks still has it to give back.
-            self._reserved = answer
-            for each in answer.warnings:
-                warn(f"budget:{each.budget.per}", "%s", each.message)
-            return None
-
-        refusal: Refusal | None = yield Run(quietly, reserve, blocking=budgeting.blocking)
+        if not self._budgeting.blocking:
+            return quietly(self._take, self._budgeting, budgets, want, body, now)
+        refusal: Refusal | None = yield Run(
+            quietly, self._take, self._budgeting, budgets, want, body, now, blocking=True
+        )
         return refusal
+
+    def _take(
+        self, budgeting: Budgeting, budgets: Sequence[Budget], want: Want, body: Mapping[str, Any], now: float
+    ) -> Refusal | None:
+        model = str(body.get("model"))
+        into, out = ceil(want.input), ceil(want.output)
+        fast, us_only = body.get("speed") == "fast", body.get("inference_geo") == "us"
+        nanousd = quietly(_prices.estimate, model, into, out, now, fast=fast, us_only=us_only) or 0
+        answer = budgeting.reserve(budgets, self._labels, self._app, into + out, nanousd, now, model=model)
+        if isinstance(answer, Refusal):
+            return answer
+        # Here and not outside: a task cancelled while a thread asks still has it to give back.
+        self._reserved = answer
+        for each in answer.warnings:
+            warn(f"budget:{each.budget.per}", "%s", each.message)
+        return None
 
     def end(self, call: Call, now: float) -> None:
         """The call is over: settles what it used, or frees what was taken when nothing was billed."""
@@ -166,8 +176,8 @@ def _only_told(budget: Budget) -> Budget:
 
 
 def _nearest(nearly: Sequence[Soft]) -> dict[str, Any] | None:
-    soft = max(nearly, key=lambda each: each.spent / each.limit, default=None)
-    if soft is None:
+    if not nearly:
         return None
+    soft = max(nearly, key=lambda each: each.spent / each.limit)
     budget = soft.claim.budget
     return {"key": f"per {budget.per}", "unit": budget.unit, "spent": soft.spent, "limit": soft.limit}

@@ -134,6 +134,12 @@ class Budget:
     """Not used per request."""
     on_exceed: OnExceed = "raise"
     """raise BudgetExceeded, answer by the fallback chain, or only tell."""
+    # Read once: every call asks for them.
+    unit: Literal["tokens", "nanousd"] = field(init=False, repr=False, compare=False)
+    amount: int = field(init=False, repr=False, compare=False)
+    """The limit, in `unit`."""
+    seconds: float = field(init=False, repr=False, compare=False)
+    """The window in seconds."""
 
     def __post_init__(self) -> None:
         _one_of(self, "per", get_args(Per))
@@ -144,11 +150,9 @@ class Budget:
             _above_zero(self, "tokens")
         elif self.nanousd <= 0:
             raise ValueError(f"Budget.usd: {self.usd!r} must be above 0")
-        seconds_of(self.window, "Budget.window")
-
-    @property
-    def unit(self) -> Literal["tokens", "nanousd"]:
-        return "tokens" if self.tokens is not None else "nanousd"
+        object.__setattr__(self, "unit", "nanousd" if self.tokens is None else "tokens")
+        object.__setattr__(self, "amount", self.nanousd if self.tokens is None else self.tokens)
+        object.__setattr__(self, "seconds", seconds_of(self.window, "Budget.window"))
 
     @property
     def nanousd(self) -> int:
@@ -164,16 +168,6 @@ class Budget:
         if not exact.is_finite() or exact != exact.to_integral_value():
             raise ValueError(f"Budget.usd: {self.usd!r} is no whole number of nano-dollars")
         return int(exact)
-
-    @property
-    def amount(self) -> int:
-        """The limit, in `unit`."""
-        return self.nanousd if self.tokens is None else self.tokens
-
-    @property
-    def seconds(self) -> float:
-        """The window in seconds."""
-        return seconds_of(self.window, "Budget.window")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ Integer nano-dollars: 1 $ per million tokens is 1,000 a token. A call is rounded
 
 import json
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from operator import mul
 from typing import Any, Final, NamedTuple
 
 from llmclient import _billable
@@ -44,7 +45,7 @@ class Rate(NamedTuple):
         speed = self.batch if part.batch else self.fast if part.fast else ONE
         if speed is None:
             return None
-        tokens = sum(map(int.__mul__, counts, self.columns(sum(counts) - counts.output)))
+        tokens = sum(map(mul, counts, self.columns(sum(counts) - counts.output)))
         geo = self.us if part.us_only else ONE
         below = speed[1] * geo[1]
         return tokens * speed[0] * geo[0] + searches * below, below
@@ -75,7 +76,7 @@ class PriceBook:
         """The prices of a model id, with or without its date suffix, at that time."""
         for rate in self._rates.get(model) or self._rates.get(undated(model)) or ():
             if rate.since <= at:
-                return rate if rate.applies_at(at) else None
+                return rate if rate.until is None or at < rate.until else None
         return None
 
     def cost(self, usage: Mapping[str, Any], model: str, at: float) -> int | None:
@@ -84,7 +85,7 @@ class PriceBook:
             parts = _billable.read(usage)
         except Unreadable:
             return None
-        return _total(parts, lambda part: _exact(self.rate_at(_asked(part, model), at), part))
+        return _total([_exact(self.rate_at(model if part.model is None else part.model, at), part) for part in parts])
 
     def charge(self, usage: Mapping[str, Any], model: str, at: float) -> int | None:
         """What a budget counts: the cost or, without a known price, the dearest its family could ask."""
@@ -92,7 +93,7 @@ class PriceBook:
             parts = _billable.read(usage)
         except Unreadable:
             return None
-        return _total(parts, lambda part: self._charge(part, _asked(part, model), at))
+        return _total([self._charge(part, model if part.model is None else part.model, at) for part in parts])
 
     def estimate(
         self,
@@ -109,6 +110,10 @@ class PriceBook:
         hour, the dearest thing that can become of it.
         """
         into, out = max(input_tokens, 0), max(output_tokens, 0)
+        known = self.rate_at(model, at)
+        if known is not None and not (fast or us_only or bound):
+            short = known.columns(into)
+            return into * short.input + out * short.output
         counts = Counts(0, out, 0, 0, into) if bound else Counts(into, out, 0, 0, 0)
         part = Part(counts, 0, batch=False, fast=fast, us_only=us_only, priority=False)
         over, below = self._charge(part, model, at)
@@ -141,19 +146,13 @@ def family_of(model: str) -> str:
     return next((word for word in model.split("-")[1:] if word.isalpha()), "")
 
 
-def _asked(part: Part, model: str) -> str:
-    return model if part.model is None else part.model
-
-
 def _exact(rate: Rate | None, part: Part) -> Ratio | None:
     return None if rate is None else rate.exact(part)
 
 
-def _total(parts: Iterable[Part], exact_of: Callable[[Part], Ratio | None]) -> int | None:
-    exacts = [exact_of(part) for part in parts]
+def _total(exacts: Sequence[Ratio | None]) -> int | None:
     if len(exacts) == 1:
-        exact = exacts[0]
-        return None if exact is None else _half_even(*exact)
+        return None if exacts[0] is None else _half_even(*exacts[0])
     total = Fraction(0)
     for exact in exacts:
         if exact is None:

@@ -90,6 +90,10 @@ class Queue:
         return len(self._interactive) + len(self._background)
 
     @property
+    def is_empty(self) -> bool:
+        return not self._interactive and not self._background
+
+    @property
     def full(self) -> bool:
         return len(self) >= self._size
 

@@ -2,10 +2,9 @@
 
 import email.utils
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from llmclient import _limits
 
@@ -16,9 +15,13 @@ GRAINS: Final = (1, 1_000, 1_000)
 """`remaining` is rounded to multiples of this, per dimension."""
 RESETS: Final = tuple(f"anthropic-ratelimit-{theirs}-reset" for theirs in ("requests", "input-tokens", "output-tokens"))
 
+_NAMES: Final = tuple(
+    (f"{name}_limit", f"{name}_remaining", reset, grain)
+    for name, reset, grain in zip(DIMENSIONS, RESETS, GRAINS, strict=True)
+)
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+
+class Quota(NamedTuple):
     """One of the provider's buckets as an answer describes it."""
 
     limit: int
@@ -30,8 +33,7 @@ class Quota:
     """`remaining` is rounded to multiples of this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The headers of one answer. `dated`: the answer's own date, Unix time."""
 
     dated: float
@@ -49,27 +51,31 @@ class Reading:
         return tuple(name for name, share in left.items() if share == least)
 
 
-def read(headers: Mapping[str, str], *, received_at: float) -> Reading | None:
+def read(headers: Mapping[str, str], *, received_at: float, said: Mapping[str, int] | None = None) -> Reading | None:
     """What the headers say; None when they name no limit. `received_at` (Unix time) stands in for a missing date.
 
-    The provider's clock is compared with itself, so a clock of ours that is wrong does no harm.
+    The provider's clock is compared with itself, so a clock of ours that is wrong does no harm. `said`: the limits in
+    the headers, where somebody has read them already.
     """
-    said = _limits.snapshot(headers)
+    if said is None:
+        said = _limits.snapshot(headers)
+    if not said:
+        return None
     dated = _date(headers.get("date", ""))
     if dated is None:
         dated = received_at
-    quotas = [
-        _quota(said, name, grain, _full_in(headers.get(reset), dated))
-        for name, grain, reset in zip(DIMENSIONS, GRAINS, RESETS, strict=True)
-    ]
-    return Reading(dated, (quotas[0], quotas[1], quotas[2])) if any(quotas) else None
+    requests, input_, output = (_quota(said, headers, dated, *names) for names in _NAMES)
+    return Reading(dated, (requests, input_, output)) if requests or input_ or output else None
 
 
-def _quota(said: Mapping[str, int], name: Dimension, grain: int, full_in: float | None) -> Quota | None:
-    limit = said.get(f"{name}_limit", 0)
+def _quota(
+    said: Mapping[str, int], headers: Mapping[str, str], dated: float, of: str, left: str, reset: str, grain: int
+) -> Quota | None:
+    limit = said.get(of, 0)
     if limit <= 0:  # a limit of nothing would never let a call try again
         return None
-    remaining = said.get(f"{name}_remaining")
+    remaining = said.get(left)
+    full_in = _full_in(headers.get(reset), dated)
     return Quota(limit, None if remaining is None else min(remaining, limit), full_in, grain)
 
 

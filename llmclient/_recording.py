@@ -5,12 +5,14 @@ without harm, because the engine calls each of them through `quietly`.
 """
 
 import json
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from llmclient import _errors, _limits, _retry
+from llmclient import _errors, _retry
 from llmclient._call import Attempt, Call, Failure, Operation, Outcome
 from llmclient._errors import Category
+from llmclient._headers import Heard
 from llmclient._sse import StreamReader
 
 PATHS: Final[Mapping[str, Operation]] = {"/v1/messages": "messages", "/v1/messages/count_tokens": "count_tokens"}
@@ -23,11 +25,12 @@ def operation_of(method: str, url: str) -> Operation | None:
 
 def params_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """What of the request shapes its cost and speed; no content."""
-    found = {"max_tokens": body.get("max_tokens"), "speed": body.get("speed")}
-    output = body.get("output_config")
-    if isinstance(output, Mapping):
+    found: dict[str, Any] = {"max_tokens": body.get("max_tokens")}
+    if "speed" in body:
+        found["speed"] = body["speed"]
+    if "output_config" in body and isinstance(output := body["output_config"], Mapping):
         found["effort"] = output.get("effort")
-    if isinstance(tools := body.get("tools"), list):
+    if "tools" in body and isinstance(tools := body["tools"], list):
         found["tools"] = len(tools)
     return {key: value for key, value in found.items() if isinstance(value, str | int | float)}
 
@@ -46,7 +49,7 @@ class Recording:
         self._unix_time = unix_time
         self._started = clock()
 
-    def attempt(self, waited: float, *, model: str | None = None, key_alias: str | None = None) -> None:
+    def attempt(self, waited: float, model: str | None = None, key_alias: str | None = None) -> None:
         """Another attempt is about to be sent, `waited` seconds after the one before was over."""
         attempts = self.call.attempts
         start = self.clock() - self._started
@@ -60,23 +63,25 @@ class Recording:
         attempt.request_id = self.call.request_id = getattr(error, "request_id", None)
         self._keep_request(getattr(error, "request", None))
 
-    def refused(self, response: Any, headers: Mapping[str, str], category: Category) -> None:
-        """The attempt was answered with an error status; `headers` as `_headers.plain` gives them, here and below."""
+    def refused(self, response: Any, heard: Heard, category: Category) -> None:
+        """The attempt was answered with an error status."""
         attempt = self._close_attempt()
-        self._note_headers(attempt, response, headers)
-        attempt.retry_after = _retry.retry_after(headers, now=self._unix_time())
+        self._note_headers(attempt, response, heard)
+        attempt.retry_after = _retry.retry_after(heard.headers, now=self._unix_time())
         attempt.category = category
         self._keep_request(response.request)
 
-    def streams(self, response: Any, headers: Mapping[str, str]) -> None:
+    def streams(self, response: Any, heard: Heard) -> None:
         """The attempt was answered and its body is still to come."""
-        self._note_headers(self.call.attempts[-1], response, headers)
+        self._note_headers(self.call.attempts[-1], response, heard)
         self._keep_request(response.request)
 
-    def answered(self, response: Any, headers: Mapping[str, str]) -> None:
-        """The attempt was answered in full."""
-        self.streams(response, headers)
+    def answered(self, response: Any, heard: Heard, message: Mapping[str, Any] | None, body: bytes) -> None:
+        """The attempt was answered in full; `message` is what it says, where that could be read and is of use."""
+        self.streams(response, heard)
         self._close_attempt()
+        if message is not None:
+            self.message(message, body)
 
     def message(self, message: Mapping[str, Any], body: bytes) -> None:
         """What the answer says."""
@@ -129,10 +134,10 @@ class Recording:
         attempt.duration = self.clock() - self._started - attempt.start
         return attempt
 
-    def _note_headers(self, attempt: Attempt, response: Any, headers: Mapping[str, str]) -> None:
+    def _note_headers(self, attempt: Attempt, response: Any, heard: Heard) -> None:
         attempt.status = response.status_code
-        attempt.request_id = self.call.request_id = headers.get("request-id")
-        self.call.limits = _limits.snapshot(headers)
+        attempt.request_id = self.call.request_id = heard.headers.get("request-id")
+        self.call.limits = heard.limits
 
     def _note_stop(self, reason: str | None, details: Mapping[str, Any] | None) -> None:
         self.call.stop_reason = reason
@@ -159,6 +164,22 @@ def failure_of_answer(status: int, body: bytes | None) -> Failure:
     """What is told of an answer with an error status; `body` is None when it could not be read."""
     type_, code, message = _errors.describe(body)
     return Failure(_errors.of_answer(status, type_, code, message), type_, code, status, message or None)
+
+
+def lend(response: Any, message: Mapping[str, Any]) -> None:
+    """The SDK reads an answer that came in one piece once more: it is given what was read here.
+
+    Once, and where nothing else is asked for: who reads it after that may have changed it.
+    """
+
+    whole = weakref.ref(response)  # a response that held itself would be left to the garbage collector
+
+    def json(**options: Any) -> Any:
+        asked: Any = whole()
+        vars(asked).pop("json", None)
+        return asked.json(**options) if options else message
+
+    response.json = json
 
 
 def message_in(body: bytes) -> dict[str, Any] | None:

@@ -19,8 +19,9 @@ from llmclient._quietly import quietly, warn
 from llmclient._score import Score
 
 THREAD_NAME: Final = "llmclient-sender"
-EXIT_SECONDS: Final = 2.0
-JOIN_SHARE: Final = 0.75  # of the time for closing; the rest is for writing to disk
+EXIT_SECONDS: Final = 1.5
+JOIN_SHARE: Final = 2 / 3  # of the time for closing; the rest is for writing to disk
+POLL: Final = 0.5  # seconds: calls that come while nothing is to be sent are encoded before there are many
 FAULT_PAUSE: Final = 5.0  # seconds
 BRIEFLY: Final = 0.5
 
@@ -75,7 +76,7 @@ class Shipper:
             return not self._buffer
         waiting = (self._buffer.emitted, threading.Event())
         self._flushes.append(waiting)
-        self._wake.set()
+        self._hurry()
         delivered = waiting[1].wait(timeout)
         if waiting in self._flushes:
             self._flushes.remove(waiting)
@@ -90,14 +91,19 @@ class Shipper:
         """Delivers what waits, for at most `timeout` seconds; then spools it, or drops it and says so."""
         if self._pid != os.getpid() or self._closing:
             return
+        ends = time.monotonic() + timeout
         self._closing = True
-        self._wake.set()
+        self._hurry()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout * JOIN_SHARE)
-        lost = quietly(self._delivery.leave)
+        lost = quietly(self._delivery.leave, lambda: ends - time.monotonic())
         if lost:
             warn("exit", "%d telemetry events could not be delivered before the end of the process", lost)
+
+    def _hurry(self) -> None:
+        self._delivery.encoding.hurry = True
+        self._wake.set()
 
     def _start(self) -> None:
         with self._starting:
@@ -117,6 +123,9 @@ class Shipper:
         delivery, wake = self._delivery, self._wake
         delivery.start(time.monotonic())
         while True:
+            delivery.encoding.hurry = (
+                False  # before it is looked whether somebody waits: whoever comes now sets it again
+            )
             closing = self._closing
             failures = delivery.failures
             more = quietly(delivery.step, time.monotonic(), urgent=closing or bool(self._flushes))
@@ -125,8 +134,9 @@ class Shipper:
                 return
             if not more:
                 # None: the step itself failed, and would fail again at once.
-                pause = FAULT_PAUSE if more is None else quietly(delivery.wait, time.monotonic())
-                wake.wait(pause or FAULT_PAUSE)
+                pause = None if more is None else quietly(delivery.wait, time.monotonic())
+                # While somebody waits for a server that is away, every look would be a request: its pause is kept.
+                wake.wait(FAULT_PAUSE if pause is None else pause if self._flushes else min(pause, POLL))
                 wake.clear()
 
     def _answer_flushes(self) -> None:

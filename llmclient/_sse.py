@@ -22,6 +22,29 @@ TEXT_OF_DELTA: Final = {
 class StreamReader:
     """What is known about a streamed message so far. Times are whatever clock `feed` is given, in seconds."""
 
+    __slots__ = (
+        "_blocks",
+        "_data",
+        "_event",
+        "_rest",
+        "_start",
+        "_uncounted",
+        "error",
+        "events",
+        "first_delta_at",
+        "first_text_at",
+        "has_content",
+        "kept",
+        "model",
+        "pings",
+        "stop_details",
+        "stop_reason",
+        "stop_sequence",
+        "stopped",
+        "usage",
+        "usage_final",
+    )
+
     def __init__(self) -> None:
         self._rest = b""
         self._event = b""
@@ -46,6 +69,25 @@ class StreamReader:
 
     def feed(self, chunk: bytes, now: float) -> int | None:
         """Takes the next bytes; returns how many of them may be passed on when an error event ends in them."""
+        start = 0
+        if not (self._rest or self._event or self._data):
+            # As the API writes them: a line with the event, one with its data, an empty one. Most chunks are just that.
+            while chunk.startswith(b"event: ", start):
+                line = chunk.find(b"\n", start)
+                end = chunk.find(b"\n", line + 1)
+                if end < 0 or not (chunk.startswith(b"data:", line + 1) and chunk.startswith(b"\n", end + 1)):
+                    break
+                self._dispatch(chunk[start + 7 : line].strip(), chunk[line + 6 : end], now)
+                if self.error is not None:
+                    return start
+                start = end + 2
+            if start == len(chunk):
+                return None
+        cut = self._feed_lines(chunk[start:] if start else chunk, now)
+        return None if cut is None else start + cut
+
+    def _feed_lines(self, chunk: bytes, now: float) -> int | None:
+        """The same for bytes that are cut or written in any way that is allowed."""
         start = -len(self._rest)  # where in `chunk` the line under the cursor began
         event_start = start if not self._event and not self._data else -1
         lines = (self._rest + chunk).split(b"\n")
@@ -58,22 +100,24 @@ class StreamReader:
             elif field.startswith(b"event:"):
                 self._event = field[6:].strip()
             elif not field:
-                self._dispatch(now)
+                event, data = self._event, self._data
+                self._event = self._data = b""
+                self._dispatch(event, data, now)
                 if self.error is not None:
                     return max(event_start, 0)
                 event_start = start
         return None
 
-    def _dispatch(self, now: float) -> None:
-        event, data = self._event, self._data
-        self._event = self._data = b""
+    def _dispatch(self, event: bytes, data: bytes, now: float) -> None:
         if not event:
             return
         self.events += 1
-        if event == b"ping":
+        if event == b"content_block_delta":
+            if not self.has_content or self.first_text_at is None:
+                self._first_deltas(data, now)
+            self._keep(data)
+        elif event == b"ping":
             self.pings += 1
-        elif event == b"content_block_delta":
-            self._delta(data, now)
         elif event in (b"content_block_start", b"content_block_stop"):
             self._keep(data)
         elif event == b"message_start":
@@ -87,7 +131,7 @@ class StreamReader:
         elif event == b"error":
             self.error = _error_of(data)
 
-    def _delta(self, data: bytes, now: float) -> None:
+    def _first_deltas(self, data: bytes, now: float) -> None:
         if self.first_delta_at is None:
             self.first_delta_at = now
         if self.first_text_at is None and b'"text_delta"' in data:
@@ -95,13 +139,13 @@ class StreamReader:
         if not self.has_content:
             kind, text = _delta_text(_loads(data))
             self.has_content = bool(text) or kind not in TEXT_OF_DELTA  # a refusal begins with a text of nothing
-        self._keep(data)
 
     def _keep(self, data: bytes) -> None:
-        if self.kept + len(data) > KEPT_BYTES:
+        kept = self.kept + len(data)
+        if kept > KEPT_BYTES:
             self._uncounted += max(len(data) - ENVELOPE_BYTES, 0)
             return
-        self.kept += len(data)
+        self.kept = kept
         self._blocks.append(data)
 
     def _message_delta(self, event: dict[str, Any]) -> None:
@@ -133,7 +177,7 @@ class StreamReader:
         return _stream.assembled(
             [
                 {"type": "message_start", "message": self._start},
-                *map(_loads, self._blocks),
+                *self._events(),
                 {"type": "message_delta", "delta": end, "usage": self.usage},
                 {"type": "message_stop"},
             ]
@@ -143,8 +187,7 @@ class StreamReader:
         """The content blocks received so far, put together from their deltas."""
         blocks: dict[int, dict[str, Any]] = {}
         parts: dict[int, list[tuple[str, str]]] = {}
-        for data in self._blocks:
-            event = _loads(data)
+        for event in self._events():
             index = event.get("index", 0)
             if "content_block" in event:
                 blocks[index] = dict(event["content_block"])
@@ -161,10 +204,20 @@ class StreamReader:
         return [blocks[index] for index in sorted(blocks)]
 
     def _deltas(self) -> Iterator[tuple[str, str]]:
-        for data in self._blocks:
-            event = _loads(data)
+        for event in self._events():
             if "delta" in event:
                 yield _delta_text(event)
+
+    def _events(self) -> list[dict[str, Any]]:
+        """What was kept, decoded; empty where it is no object of JSON."""
+        blocks = self._blocks
+        try:  # all at once, which takes a third of the time
+            events = json.loads(b"[" + b",".join(blocks) + b"]")
+        except ValueError:
+            events = []
+        if len(events) == len(blocks) and all(isinstance(event, dict) for event in events):
+            return events  # type: ignore[no-any-return]  # that is what was just looked at
+        return [_loads(data) for data in blocks]
 
 
 def _delta_text(event: dict[str, Any]) -> tuple[str, str]:

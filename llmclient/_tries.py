@@ -8,17 +8,18 @@ import anthropic
 import httpx2
 from anthropic import APIRequest
 
-from llmclient import _errors, _eventstream, _retry
+from llmclient import _errors, _eventstream, _limits, _retry
 from llmclient._admission import Admitted, Refused, Ticket
 from llmclient._breaker import Refusal
 from llmclient._call import Failure, Outcome
 from llmclient._effects import Close, Effect, Pause, Peek, Read, Send, SetAlarm, Wait
 from llmclient._exceptions import CircuitOpen, DeadlineExceeded, LocalRateLimited
-from llmclient._headers import plain
+from llmclient._headers import Heard, plain
 from llmclient._keys import Key
 from llmclient._outcomes import Failed, Succeeded
 from llmclient._quietly import logger, quietly
-from llmclient._recording import failure_of, failure_of_answer, message_in
+from llmclient._recording import failure_of, failure_of_answer, lend, message_in
+from llmclient._retries import Retries
 from llmclient._shared import Shared
 from llmclient._sse import StreamReader
 from llmclient._turn import Turn
@@ -29,14 +30,16 @@ if TYPE_CHECKING:
     from llmclient._conduct import Conduct
 
 EVENT_STREAM: Final = "text/event-stream"
+RAW_RESPONSE: Final = "X-Stainless-Raw-Response"  # how the SDK notes that the application reads the answer itself
 PUSHED_BACK: Final = ("rate_limit", "ramp_limit", "overloaded")
 
-Headers = Mapping[str, str]
 Steps = Generator[Effect, Any, Succeeded | Failed]
 
 
 class Tries:
     """The attempts of one call at one model. `body` is the request where it is another than the caller's."""
+
+    __slots__ = ("_body", "_conduct", "_engine", "_fast", "_group", "_model", "_retries", "_sent_at", "_waited")
 
     def __init__(self, conduct: "Conduct", body: Mapping[str, Any] | None = None) -> None:
         self._conduct = conduct
@@ -45,7 +48,7 @@ class Tries:
         self._model = None if body is None else str(body.get("model"))
         self._fast = (conduct.body if body is None else body).get("speed") == "fast"
         self._group = conduct.engine.guards.group(self._model or conduct.model, fast=self._fast)
-        self._retries = self._group.retries(conduct.retry)
+        self._retries: Retries | None = None
         self._waited = 0.0
         self._sent_at = 0.0
 
@@ -72,6 +75,8 @@ class Tries:
             return None
         if failed.category == "authentication" and (yield from self._conduct.next_key()):
             return 0.0
+        if self._retries is None:
+            self._retries = self._group.retries(self._conduct.retry)
         return self._group.pay_retry(
             self._retries,
             failed.category,
@@ -83,21 +88,27 @@ class Tries:
         )
 
     def _attempt(self) -> Steps:
-        engine, group = self._engine, self._group
-        left = self._conduct.until - engine.clock()
+        engine, group, policy = self._engine, self._group, self._conduct.policy
+        now = engine.clock()
+        left = self._conduct.until - now
         if left <= 0:
             return _too_late(None)
         shared = quietly(engine.guards.shared)
-        if shared is not None and self._conduct.policy.breaker is not None:
+        if shared is not None and policy.breaker is not None:
             yield from shared.heed(group, engine.clock())
-        permit = quietly(group.admit, engine.clock(), left) if self._conduct.policy.breaker else None
+        permit = quietly(group.admit, engine.clock(), left) if policy.breaker is not None else None
         if isinstance(permit, Refusal):
             return self._circuit_open(permit)
-        try:
-            admitted = yield from self._enter(left, shared)
-        except BaseException:  # a cancellation while waiting
-            quietly(group.return_permit, permit, engine.clock())
-            raise
+        admitted: Admitted | Refused | None = None
+        if policy.limits is not None:
+            began = engine.clock()
+            try:
+                admitted = yield from self._enter(min(policy.limits.max_wait, left), began, shared)
+            except BaseException:  # a cancellation while waiting
+                quietly(group.return_permit, permit, engine.clock())
+                raise
+            finally:
+                self._conduct.queued(engine.clock() - began)
         if isinstance(admitted, Refused):
             quietly(group.return_permit, permit, engine.clock())
             return _rate_limited(admitted)
@@ -108,57 +119,50 @@ class Tries:
             turn.over(_errors.category(error))
             raise
 
-    def _enter(self, left: float, shared: Shared | None) -> Generator[Effect, Any, Admitted | Refused | None]:
+    def _enter(
+        self, patience: float, began: float, shared: Shared | None
+    ) -> Generator[Effect, Any, Admitted | Refused | None]:
         """A turn under the rate limits; waits in the queue for as long as the policy and the deadline allow."""
-        limits = self._conduct.policy.limits
-        if limits is None:
-            return None
-        clock, group = self._engine.clock, self._group
-        began = clock()
-        patience = min(limits.max_wait, left)
+        conduct, clock, group = self._conduct, self._engine.clock, self._group
         if shared is not None:
             quietly(group.take_share, divided=shared.is_up, now=began)
-        try:
-            admitted = yield from self._wait_turn(patience)
-            if shared is None or not isinstance(admitted, Admitted):
-                return admitted
-            try:
-                wait = yield from shared.enter(group, admitted.want, patience - (clock() - began))
-            except BaseException:
-                quietly(group.abandon, admitted, clock())
-                raise
-            if wait:
-                quietly(group.abandon, admitted, clock())
-                return Refused(wait)
+        admitted = quietly(
+            group.enter, conduct.want(), priority=conduct.policy.priority, patience=patience, now=clock()
+        )
+        if isinstance(admitted, Ticket):
+            admitted = yield from self._wait_turn(admitted)
+        if shared is None or not isinstance(admitted, Admitted):
             return admitted
-        finally:
-            self._conduct.queued(clock() - began)
+        try:
+            wait = yield from shared.enter(group, admitted.want, patience - (clock() - began))
+        except BaseException:
+            quietly(group.abandon, admitted, clock())
+            raise
+        if wait:
+            quietly(group.abandon, admitted, clock())
+            return Refused(wait)
+        return admitted
 
-    def _wait_turn(self, patience: float) -> Generator[Effect, Any, Admitted | Refused | None]:
-        conduct, clock, group = self._conduct, self._engine.clock, self._group
-        want, began = conduct.want(), clock()
-        entered = quietly(group.enter, want, priority=conduct.policy.priority, patience=patience, now=began)
-        if not isinstance(entered, Ticket):
-            return entered
+    def _wait_turn(self, ticket: Ticket) -> Generator[Effect, Any, Admitted | Refused | None]:
+        clock, group = self._engine.clock, self._group
         try:
             alarm = yield SetAlarm()
-            entered.wake = alarm.ring
+            ticket.wake = alarm.ring
             while True:
-                answer = quietly(group.poll, entered, clock())
+                answer = quietly(group.poll, ticket, clock())
                 if not isinstance(answer, float | int):
                     return answer
                 yield Wait(alarm, answer)
         except BaseException:
-            quietly(group.abandon, entered, clock())
+            quietly(group.abandon, ticket, clock())
             raise
 
     def _send(self, turn: Turn) -> Steps:
         conduct = self._conduct
-        key = yield from conduct.key()
-        left = conduct.until - self._engine.clock()
-        request, seconds = self._prepared(left, key)
-        self._sent_at = self._engine.clock()
-        conduct.note("attempt", self._waited, model=self._model, key_alias=None if key is None else key.alias)
+        key = None if self._engine.keys is None else (yield from conduct.key())
+        self._sent_at = now = self._engine.clock()
+        request, seconds = self._prepared(conduct.until - now, key)
+        conduct.note("attempt", self._waited, self._model, None if key is None else key.alias)
         try:
             result = yield Send(request, seconds)
         except Exception as error:  # noqa: BLE001  # whatever it is: the policy decides what becomes of it
@@ -215,14 +219,9 @@ class Tries:
             conduct.note("ended", None)
             conduct.source("cache")
             return Succeeded(result)
-        headers = quietly(plain, response, fast=self._fast) or {}
-        unix_now, now = self._engine.unix_time(), self._engine.clock()
-        if conduct.operation == "messages":  # counting tokens has limits of its own
-            quietly(self._group.learn, headers, unix_now=unix_now, now=now, sent_at=self._sent_at)
-        if turn.shared is not None:
-            quietly(turn.shared.learn, self._group, headers, unix_now=unix_now, age=now - self._sent_at)
+        heard = quietly(self._hear, response, turn) or Heard({}, {})
         if not response.is_success:
-            return (yield from self._refused(result, response, headers, turn))
+            return (yield from self._refused(result, response, heard, turn))
         if not conduct.is_measured:
             turn.over(None)
             quietly(conduct.look_beside, response)
@@ -230,10 +229,23 @@ class Tries:
         try:
             body = response.content
         except httpx2.ResponseNotRead:
-            return (yield from self._follow(result, response, headers, turn))
-        return self._read(result, response, headers, body, turn)
+            return (yield from self._follow(result, response, heard, turn))
+        return self._read(result, response, heard, body, turn)
 
-    def _refused(self, result: Any, response: Any, headers: Headers, turn: Turn) -> Steps:
+    def _hear(self, response: Any, turn: Turn) -> Heard:
+        """What the headers say, learned by whoever wants to know it."""
+        headers = plain(response, fast=self._fast)
+        limits = _limits.snapshot(headers)
+        engine = self._engine
+        unix_now, now = engine.unix_time(), engine.clock()
+        if limits and self._conduct.operation == "messages":  # counting tokens has limits of its own
+            quietly(self._group.learn, headers, limits, unix_now=unix_now, now=now, sent_at=self._sent_at)
+        if turn.shared is not None:
+            quietly(turn.shared.learn, self._group, headers, unix_now=unix_now, age=now - self._sent_at)
+        return Heard(headers, limits)
+
+    def _refused(self, result: Any, response: Any, heard: Heard, turn: Turn) -> Steps:
+        headers = heard.headers
         unread: Exception | None = None
         body: bytes | None = None
         try:
@@ -247,7 +259,7 @@ class Tries:
             if turn.shared is not None and failure.category == "rate_limit":
                 quietly(turn.shared.refused, self._group, headers, wait)
         turn.over(failure.category)
-        self._conduct.note("refused", response, headers, failure.category)
+        self._conduct.note("refused", response, heard, failure.category)
         return Failed(
             failure,
             error=unread,
@@ -256,24 +268,25 @@ class Tries:
             should_retry=headers.get("x-should-retry"),
         )
 
-    def _read(self, result: Any, response: Any, headers: Headers, body: bytes, turn: Turn) -> Succeeded:
+    def _read(self, result: Any, response: Any, heard: Heard, body: bytes, turn: Turn) -> Succeeded:
         conduct = self._conduct
-        conduct.note("answered", response, headers)
         message = message_in(body)
-        if message is None and conduct.operation == "messages":
+        is_message = conduct.operation == "messages"
+        conduct.note("answered", response, heard, message if is_message else None, body)
+        if message is None and is_message:
             turn.over("invalid_output")
             conduct.note("ended", "invalid_output")
             failure = Failure("invalid_output", status=response.status_code, message="not a JSON message")
             return Succeeded(result, failure=failure)
         turn.over(None, None if message is None else message.get("usage"))
-        if message is not None and conduct.operation == "messages":
-            conduct.note("message", message, body)
+        if message is not None and RAW_RESPONSE not in conduct.request.headers:
+            quietly(lend, response, message)
         return Succeeded(result, message)
 
-    def _follow(self, result: Any, response: Any, headers: Headers, turn: Turn) -> Steps:
+    def _follow(self, result: Any, response: Any, heard: Heard, turn: Turn) -> Steps:
         """A body that is still to come: of a stream the first content is awaited, until then it can be tried again."""
         conduct = self._conduct
-        conduct.note("streams", response, headers)
+        conduct.note("streams", response, heard)
         following = Following(conduct, turn)
         watch = quietly(self._watch, response, following)
         if watch is None:

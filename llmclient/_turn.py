@@ -36,11 +36,10 @@ class Turn:
         if self._over:
             return
         self._over = True
-        now = self._clock()
-        quietly(self.group.report, self._permit, category, now)
-        quietly(self.group.done, self._admitted, category, *counted(usage), now)
+        used = counted(usage)
+        quietly(self.group.over, self._permit, self._admitted, category, *used, self._clock())
         if self.shared is not None and self._admitted is not None:
-            quietly(self.shared.settle, self.group, self._admitted.want, category, counted(usage))
+            quietly(self.shared.settle, self.group, self._admitted.want, category, used)
 
 
 def counted(usage: Mapping[str, Any] | None) -> tuple[int | None, int | None]:
@@ -49,6 +48,8 @@ def counted(usage: Mapping[str, Any] | None) -> tuple[int | None, int | None]:
         return None, None
     written = usage.get("cache_creation_input_tokens")
     input_, output = usage.get("input_tokens"), usage.get("output_tokens")
+    if not isinstance(output, int):
+        output = None
     if not isinstance(input_, int):
-        return None, output if isinstance(output, int) else None
-    return input_ + (written if isinstance(written, int) else 0), output if isinstance(output, int) else None
+        return None, output
+    return input_ + written if isinstance(written, int) else input_, output

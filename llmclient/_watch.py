@@ -1,5 +1,6 @@
 """Follows the body of an answer while it is read, and says when it broke off or took too long."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -41,6 +42,22 @@ class Patience:
 class StreamWatch:
     """Watches a streamed message. `decode` undoes the content encoding of one chunk; None when there is none."""
 
+    __slots__ = (
+        "_call",
+        "_clock",
+        "_decode",
+        "_listener",
+        "_patience",
+        "_progress",
+        "_progress_at",
+        "_request",
+        "_seen",
+        "due_at",
+        "now",
+        "reader",
+        "told",
+    )
+
     def __init__(
         self,
         listener: Listener,
@@ -57,35 +74,33 @@ class StreamWatch:
         self._decode = decode
         self._clock = clock
         self._patience = patience
+        self.now = patience.now
         self.reader = StreamReader()
         self._seen = False
-        self._told = False
+        self.told = False
+        """Whether the listener has heard how it ended."""
         self._progress = 0
         self._progress_at = patience.now()
+        self.due_at = min(patience.total_at, self._progress_at + patience.idle, patience.first_token_at)
+        """When the stream is overdue unless something comes."""
 
     @property
     def shown(self) -> bool:
         """Whether there is something for the caller to see: from then on nothing can be tried again."""
         return self.reader.has_content or self.reader.stopped
 
-    def seconds_left(self) -> float:
-        """Until the stream is overdue, whatever comes in the meantime."""
-        patience = self._patience
-        until = min(patience.total_at, self._progress_at + patience.idle)
-        return (until if self.shown else min(until, patience.first_token_at)) - patience.now()
-
     def feed(self, chunk: bytes) -> tuple[bytes, BaseException | None]:
         """What to pass on of the chunk, and what to raise after it."""
         self._seen = True
-        reader = self.reader
-        stopped = reader.stopped
-        cut = reader.feed(self._decode(chunk) if self._decode else chunk, self._clock())
-        if reader.stopped and not stopped:
+        reader, decode, now = self.reader, self._decode, self.now()
+        cut = reader.feed(decode(chunk) if decode else chunk, now if self._clock is self.now else self._clock())
+        if reader.stopped and not self.told:
             self._tell("ok")
-        if cut is None or self._decode is not None:
+        if cut is not None and decode is None:
             # In a compressed chunk the error event cannot be cut off: the SDK reads it and raises its own error.
-            return chunk, self._overdue()
-        return chunk[:cut], self._broke_off(None)
+            return chunk[:cut], self._broke_off(None)
+        self._note_progress(now)
+        return chunk, None if now < self.due_at else self._overdue()
 
     def ended(self) -> BaseException | None:
         """The body came to its end."""
@@ -119,19 +134,17 @@ class StreamWatch:
 
     def give_up(self) -> None:
         """The stream could not be followed; the call is known to have been answered and no more."""
-        if not self._told:
-            self._told = True
+        if not self.told:
+            self.told = True
             self._listener.body_over(None, "ok", None)
 
     def _overdue(self) -> BaseException | None:
         """Pings reset the timeout of the socket, so the time is looked at with every chunk."""
-        reader, patience = self.reader, self._patience
-        if reader.stopped:
+        patience = self._patience
+        if self.reader.stopped:
             return None
-        now = patience.now()
-        progress = reader.events - reader.pings
-        if progress != self._progress:
-            self._progress, self._progress_at = progress, now
+        now = self.now()
+        self._note_progress(now)
         if now >= patience.total_at:
             return self._too_late()
         if not self.shown and now >= patience.first_token_at:
@@ -139,6 +152,18 @@ class StreamWatch:
         if now - self._progress_at >= patience.idle:
             return self._timed_out(None) if not self.shown else self._broke_off(None, idle=True)
         return None
+
+    def _note_progress(self, now: float) -> None:
+        reader, patience = self.reader, self._patience
+        progress = reader.events - reader.pings
+        if progress != self._progress:
+            self._progress, self._progress_at = progress, now
+            due_at = now + patience.idle
+            if due_at > patience.total_at:
+                due_at = patience.total_at
+            if not reader.has_content and due_at > patience.first_token_at:
+                due_at = patience.first_token_at
+            self.due_at = due_at
 
     def _too_late(self) -> DeadlineExceeded:
         message = "The time for the call was used up before the stream ended"
@@ -174,8 +199,8 @@ class StreamWatch:
         return interruption
 
     def _tell(self, outcome: Outcome, failure: Failure | None = None) -> None:
-        if not self._told:
-            self._told = True
+        if not self.told:
+            self.told = True
             self._listener.stream_over(self.reader, outcome, failure)
 
 
@@ -186,6 +211,7 @@ class BodyWatch:
     """
 
     shown = True
+    due_at = NEVER
 
     def __init__(self, listener: Listener, *, decode: Callable[[bytes], bytes] | None, readable: bool) -> None:
         self._listener = listener
@@ -193,10 +219,8 @@ class BodyWatch:
         self._decode = decode
         self._parts: list[bytes] = []
         self._size = 0
-        self._told = False
-
-    def seconds_left(self) -> float:
-        return NEVER
+        self.now = time.monotonic
+        self.told = False
 
     def feed(self, chunk: bytes) -> tuple[bytes, None]:
         self._size += len(chunk)
@@ -220,8 +244,8 @@ class BodyWatch:
         self._tell(None, "ok")
 
     def _tell(self, body: bytes | None, outcome: Outcome, failure: Failure | None = None) -> None:
-        if not self._told:
-            self._told = True
+        if not self.told:
+            self.told = True
             self._listener.body_over(body, outcome, failure)
 
 

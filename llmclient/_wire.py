@@ -11,4 +11,4 @@ MESSAGE_LENGTH: Final = 500
 
 def instant(unix_ms: int) -> str:
     """RFC 3339 in UTC, to the millisecond."""
-    return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"
+    return f"{datetime.fromtimestamp(unix_ms // 1000, UTC).isoformat()[:19]}.{unix_ms % 1000:03d}Z"

@@ -8,8 +8,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from llmclient import _message
 from llmclient._forklock import ForkLock
@@ -19,8 +18,7 @@ ENTRY_BYTES: Final = 400  # of an entry in memory, beside its body and its key
 PAUSE: Final = 1.0  # seconds a store that failed is left alone: a dead one must not cost every call its timeout
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An answer that is kept: the message as JSON, as Claude gave it."""
 
     body: bytes
@@ -101,7 +99,7 @@ class MemoryCache:
         return self._bytes
 
     def get(self, key: str) -> Entry | None:
-        with self._lock:
+        with self._lock.held:
             entry = self._entries.get(key)
             if entry is None:
                 return None
@@ -113,7 +111,7 @@ class MemoryCache:
 
     def set(self, key: str, entry: Entry) -> None:
         size = _size(key, entry)
-        with self._lock:
+        with self._lock.held:
             if key in self._entries:
                 self._drop(key)
             if size > self._most_bytes:
@@ -125,7 +123,7 @@ class MemoryCache:
 
     def clear(self) -> None:
         """Forgets everything."""
-        with self._lock:
+        with self._lock.held:
             self._entries.clear()
             self._bytes = 0
 

@@ -80,7 +80,7 @@ class Fallback(Protocol):
 def fresh(chain: Iterable[Fallback], asked: Asked, now: float) -> Steps:
     """An answer that is still fresh, from the first `Cached` that has one."""
     for element in chain:
-        if isinstance(element, Cached):
+        if isinstance(element, Cached) and element.fresh is not None:
             answered = yield from _guarded(element, element.before(asked, now))
             if answered is not None:
                 return answered

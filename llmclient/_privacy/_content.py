@@ -11,16 +11,22 @@ from llmclient._privacy._redact import FAILED, Redactor
 from llmclient._quietly import warn
 
 STRING_LENGTH: Final = 64 * 1024  # characters kept of one string inside captured content
+UNREAD: Final = object()
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def content_of(
-    sent: bytes | None, received: list[Any] | dict[str, Any] | None, mode: Capture, redactor: Redactor
+    sent: bytes | None,
+    received: list[Any] | dict[str, Any] | None,
+    mode: Capture,
+    redactor: Redactor,
+    asked: Any = UNREAD,
 ) -> dict[str, Any] | None:
     """`input` and `output` as JSON in a string, and `redactions`, how many of each kind were removed.
 
-    `sent` is the body of the request, `received` the content blocks of the answer or the whole message. None when
-    nothing is captured. Redacted, it never raises: a side that cannot be read is left out, and counted as
-    `redaction_failed`. In full it raises what JSON does.
+    `sent` is the body of the request, `asked` what it says where it was read before, `received` the content blocks of
+    the answer or the whole message. None when nothing is captured. Redacted, it never raises: a side that cannot be
+    read is left out, and counted as `redaction_failed`. In full it raises what JSON does.
     """
     if mode == "off" or (sent is None and received is None):
         return None
@@ -28,7 +34,8 @@ def content_of(
     if mode == "full":
         return {"input": _as_sent(sent or b"{}"), "output": _text(shortened(blocks)), "redactions": {}}
     counts: Counter[str] = Counter()
-    sides = {"input": _redacted(sent or b"{}", redactor, counts), "output": _redacted(blocks, redactor, counts)}
+    said = (sent or b"{}") if asked is UNREAD else asked
+    sides = {"input": _redacted(said, redactor, counts), "output": _redacted(blocks, redactor, counts)}
     return {**{name: text for name, text in sides.items() if text is not None}, "redactions": dict(counts)}
 
 
@@ -45,7 +52,7 @@ def labels_of(labels: Mapping[str, Any], redactor: Redactor, pseudonyms: Pseudon
     return out
 
 
-def _redacted(content: bytes | list[Any], redactor: Redactor, counts: Counter[str]) -> str | None:
+def _redacted(content: Any, redactor: Redactor, counts: Counter[str]) -> str | None:
     try:
         answer = redactor.redact_json(json.loads(content) if isinstance(content, bytes) else content)
         counts.update(answer.counts)
@@ -62,7 +69,7 @@ def _as_sent(sent: bytes) -> str:
 
 
 def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def shortened(value: Any) -> Any:

@@ -38,7 +38,6 @@ SHAPES: Final = (
     ("dapi", rf"{_HEX}{{32}}(?!\w)"),  # Databricks
     ("key-", rf"{_HEX}{{32}}(?!\w)"),  # Mailgun
 )
-NAMED: Final = re.compile(r"[:=]>?\s{0,2}[\"']?([\w\-./+=~]{16,}+)", re.ASCII)
 _NAME: Final = re.compile(
     r"(?:(?:api|secret|access|private|account|auth|encryption|signing)[ _-]?(?:key|token|secret)|client[_-]?secret"
     r"|refresh[_-]?token|passw(?:or)?d)[\"']?\s{0,2}\Z",
@@ -58,6 +57,11 @@ _BODY: Final = re.compile(r"-----BEGIN[A-Z0-9 +]{0,40}-----[0-9A-Za-z+/=\s\\]*+"
 def shape(start: str, rest: str) -> re.Pattern[str]:
     """A secret that starts so; its first letters are looked for fast, and only at the beginning of a word."""
     return re.compile(rf"{re.escape(start)}(?<![0-9A-Za-z-]{re.escape(start)}){rest}", re.ASCII)
+
+
+def assigned(sign: str) -> re.Pattern[str]:
+    """What may be a secret behind a sign; one pattern for both signs would not be looked for as fast as one each."""
+    return re.compile(rf"{sign}>?\s{{0,2}}[\"']?([\w\-./+=~]{{16,}}+)", re.ASCII)
 
 
 def random_looking(match: re.Match[str]) -> Found:

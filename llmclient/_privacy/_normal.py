@@ -84,7 +84,7 @@ class Copy:
 def plain(text: str) -> Copy:
     """The plain copy; the text itself when there is nothing strange in it."""
     copy, steps = text, []
-    if "%" in text or "\\" in text or "&#" in text:
+    if "%" in text or "\\" in text or ("&" in text and "&#" in text):
         copy, offsets = _rewritten(text, _ESCAPE, _unescaped)
         steps += [offsets] if offsets.at else []
     if not copy.isascii() and (strange := set(_STRANGE.findall(copy))):

@@ -42,6 +42,7 @@ _WORD_BACKWARDS: Final = re.compile(r"[\s.:=#(\"'_-]{0,5}([^\W\d_]+)")
 _EXTENSION: Final = re.compile(r",? ?(?:x|ext\.?|extension) ?\d{1,6}(?![0-9A-Za-z])", re.ASCII | re.IGNORECASE)
 _DATE: Final = re.compile(r"(?:19|20)\d{2}[-/.][01]\d[-/.][0-3]\d|[0-3]\d[-/.][01]\d[-/.](?:19|20)\d{2}", re.ASCII)
 _GROUP: Final = re.compile(r"\d+", re.ASCII)
+_FOUR: Final = re.compile(r"\D*\d{4}(?!\d)", re.ASCII)
 
 
 def international(match: re.Match[str]) -> Found:
@@ -49,7 +50,7 @@ def international(match: re.Match[str]) -> Found:
     written = match[0].replace("(0)", "   ")
     groups = list(_GROUP.finditer(written, 1 if written[0] == "+" else 3 if written[1] == "1" else 2))
     country = _COUNTRY.match("".join(group[0] for group in groups))
-    if country is None or _in_a_row(match, [len(group) for group in re.findall(r"[0-9]+", written)]):
+    if country is None or (_FOUR.match(written) and _in_a_row(match, list(map(len, _GROUP.findall(written))))):
         return None
     lengths, left = [], country.end()
     for group in groups:

@@ -1,6 +1,5 @@
 """User ids that tell one user from another and nobody who it is. Off unless a secret is configured."""
 
-import hashlib
 import hmac
 from typing import Final
 
@@ -25,5 +24,5 @@ class Pseudonyms:
 
     def of(self, user_id: str) -> str:
         """The pseudonym of a user."""
-        digest = hmac.new(self._secret, user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        digest = hmac.digest(self._secret, user_id.encode("utf-8", "surrogatepass"), "sha256").hex()
         return f"{PREFIX}{digest[:LENGTH]}"

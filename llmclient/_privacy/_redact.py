@@ -9,6 +9,7 @@ from typing import Any, Final
 from llmclient._privacy import _spans
 from llmclient._privacy._detectors import DETECTORS, Detector, Detectors
 from llmclient._privacy._documents import Walk
+from llmclient._privacy._known import Known
 from llmclient._quietly import warn
 
 Cleaner = Callable[[str], str]
@@ -21,7 +22,8 @@ MOST_PASSES: Final = 8
 MOST_KINDS: Final = 16  # of the application's own; the wire takes 32 in all
 FAILED: Final = "redaction_failed"
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_LEFT_OUT: Final = re.compile(r"… \[(\d{1,9}) characters left out\]\Z", re.ASCII)
+LEFT_OUT: Final = " characters left out]"
+_LEFT_OUT: Final = re.compile(rf"… \[(\d{{1,9}}){re.escape(LEFT_OUT)}\Z", re.ASCII)
 _HARMLESS: Final = re.compile(r"(?=.{0,14}\Z)[A-Za-z ,!?'\"()_-]*+(?:[0-9]{1,4}[A-Za-z ,!?'\"()_-]*+)?")
 """Too short for a key, too few digits for a number, no @: none of our detectors finds anything in it."""
 _EMPTY: Final = re.compile(r"")
@@ -51,11 +53,11 @@ class _Piece:
     """Characters that were cut off behind it."""
 
     def whole(self) -> str:
-        return f"{self.text}… [{self.left_out} characters left out]" if self.left_out else self.text
+        return f"{self.text}… [{self.left_out}{LEFT_OUT}" if self.left_out else self.text
 
 
 class Redactor:
-    """Immutable, so threads can share it. Linear in time: a text is read at most eight times, nearly always once.
+    """Threads can share it. Linear in time: a text is read at most eight times, nearly always once.
 
     `custom` is searched for before everything else; own patterns have to be linear themselves. Functions are given each
     text by itself, as it was written. What a text has beyond `most_chars` is cut off. ValueError for a kind that is no
@@ -72,6 +74,8 @@ class Redactor:
         self._detectors = Detectors((*own, *DETECTORS))
         self._cleaners = [(kind, what) for kind, what in named if not isinstance(what, re.Pattern)]
         self._harmless = _EMPTY if named else _HARMLESS
+        # A function of the application's may say something else the next time.
+        self._known = None if self._cleaners else Known()
         self._most_chars = most_chars
 
     def redact(self, text: str) -> Redacted:
@@ -116,12 +120,29 @@ class Redactor:
         """
         if len(texts) == 1 and self._harmless.fullmatch(texts[0]):
             return list(texts)
+        if self._known is None:
+            return self._searched(texts, counts, label)
+        hashed = self._known.hash_of(texts, label)
+        found = self._known.get(hashed)
+        if found is not None:
+            if found.texts is None:
+                return list(texts)
+            counts.update(found.counts)
+            return list(found.texts)
+        own: Counter[str] = Counter()
+        clean = self._searched(texts, own, label)
+        self._known.put(hashed, texts, clean, own)
+        if own:
+            counts.update(own)
+        return clean
+
+    def _searched(self, texts: Sequence[str], counts: Counter[str], label: str) -> list[str]:
         pieces = [self._opened(text, counts, self._most_chars) for text in texts]
         return [piece.whole() for piece in self._settled(pieces, label, counts, self._most_chars)]
 
     def _opened(self, text: str, counts: Counter[str], most: int) -> _Piece:
         """A text as far as it is read, after the application's own functions."""
-        note = _LEFT_OUT.search(text, max(len(text) - 48, 0))
+        note = _LEFT_OUT.search(text, max(len(text) - 48, 0)) if text.endswith(LEFT_OUT) else None
         text, left_out = (text[: note.start()], int(note[1])) if note else (text, 0)
         piece = _Piece(text[: most + BEYOND], left_out + max(len(text) - most - BEYOND, 0))
         for kind, cleaner in self._cleaners:
@@ -152,11 +173,15 @@ class Redactor:
     def _pass(self, piece: _Piece, label: str, counts: Counter[str], most: int) -> bool:
         """Replaces what is found in a piece and cuts what is too much of it; whether that changed it."""
         text, before = piece.text, f"{label}: " if label else ""
-        spans = [
-            _spans.Span(max(start - len(before), 0), end - len(before), kind)
-            for start, end, kind in _spans.find(before + text, self._detectors)
-            if end > len(before)
-        ]
+        spans = _spans.find(before + text, self._detectors)
+        if not spans and len(text) <= most:
+            return False
+        if before:
+            spans = [
+                _spans.Span(max(start - len(before), 0), end - len(before), kind)
+                for start, end, kind in spans
+                if end > len(before)
+            ]
         if len(text) > most:
             spans = [span for span in spans if span.start < most]
             end = max(most, spans[-1].end if spans else 0)

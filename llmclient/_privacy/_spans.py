@@ -31,10 +31,10 @@ class Span(NamedTuple):
 def find(text: str, detectors: Detectors) -> list[Span]:
     """What the detectors find, in order and without overlaps."""
     copy, rank = plain(text), detectors.rank
-    found = (Span(*copy.original(start, end), kind) for kind, (start, end) in detectors.find(copy.text))
-    spans = merged(found, rank)
+    places = detectors.find(copy.text)
     if copy.text == text:
-        return spans
+        return merged([Span(start, end, kind) for kind, (start, end) in places], rank) if places else []
+    spans = merged((Span(*copy.original(start, end), kind) for kind, (start, end) in places), rank)
     # What was made plain may have hidden something: a card number glued to a word by an invisible space.
     found = (Span(start, end, kind) for kind, (start, end) in detectors.find(text, as_written=True))
     raw = [each for each in merged(found, rank) if not _covered(each, spans, rank)]

@@ -25,6 +25,17 @@ def test_without_a_known_limit_everything_is_let_through() -> None:
     assert unknown.reserved == 1e9
 
 
+@pytest.mark.parametrize("amount", [0, 40, 59.9, 60, 60.1, 61, 1_000])
+def test_what_is_there_is_what_nobody_waits_for(amount: float) -> None:
+    unknown, known, blocked = bucket(None), bucket(120, target=0.5), bucket(None)
+    blocked.block(5.0, 0.0)
+    for each, now in ((unknown, 0.0), (known, 0.0), (blocked, 4.9), (blocked, 5.0)):
+        assert each.has(amount, now) == (each.wait(amount, now) == 0)
+    known.reserve(20, 0.0)
+    for now in (0.0, 10.0, 20.0):
+        assert known.has(amount, now) == (known.wait(amount, now) == 0)
+
+
 def test_what_is_under_way_when_the_limit_becomes_known_is_taken_from_it() -> None:
     learning = bucket(None)
     learning.reserve(10, 0.0)

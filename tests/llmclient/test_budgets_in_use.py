@@ -12,9 +12,10 @@ import anthropic
 import pytest
 
 import llmclient
-from llmclient import Budget, _payment
+from llmclient import Budget, _config, _payment
 from llmclient._later import LATER
 from llmclient._ledger import Ledger
+from llmclient._privacy._pseudonyms import Pseudonyms
 from llmclient.fallback import Model, Notice
 from llmclient.testing import Answer, FakeAnthropic, Request, broken, capture, fail, reply, slow
 from tests.llmclient.asking import WAYS, Ask
@@ -273,3 +274,10 @@ def test_the_server_may_want_less_content_than_the_program_sends(server: LeaseSe
         llm.messages.create(**ask)
     assert llmclient.flush(30)
     assert ["content" in event for event in server.events] == [True, False]
+
+
+def test_only_who_keeps_budgets_elsewhere_hears_of_users_by_pseudonyms(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = Pseudonyms("a secret of sixteen")
+    for redis, known_as in ((None, "7"), ("redis://nowhere", secret.of("7"))):
+        monkeypatch.setattr(_config, "_settings", _config.Settings(redis=redis, pseudonyms=secret))
+        assert _payment.Payment((), {"user_id": "7"})._labels == {"user_id": known_as}

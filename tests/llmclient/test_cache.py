@@ -154,11 +154,11 @@ def test_threads_leave_memory_in_order() -> None:
 def test_a_fork_can_use_memory_at_once() -> None:
     cache = memory()
     cache.set("a", entry("a"))
-    cache._lock._lock.acquire()  # as another thread might, at the moment of the fork
+    cache._lock.held.acquire()  # as another thread might, at the moment of the fork
     child = os.fork()
     if child == 0:
         os._exit(0 if cache.get("a") == entry("a") else 1)
-    cache._lock._lock.release()
+    cache._lock.held.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -37,7 +37,7 @@ def test_a_key_is_a_digest_and_always_the_same() -> None:
     # Written down: keys that change from one release to the next find nothing of what is kept.
     small = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     written = (
-        b'[1,["user","u"],null,"",{"messages":[{"content":[{"text":"hi","type":"text"}],"role":"user"}],"model":"m"}]'
+        b'[2,["user","u"],null,"",{"messages":[{"content":[{"text":2,"type":"text"}],"role":"user"}],"model":"m"}]hi'
     )
     assert key(small, {"user_id": "u"}) == hashlib.sha256(written).hexdigest()
 

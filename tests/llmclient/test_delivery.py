@@ -273,7 +273,7 @@ def test_what_is_left_at_the_end_is_found_by_the_next_process(tmp_path: Path) ->
     ids = put(buffer, 3)
     made.step(2.0)
     ids += put(buffer, 2)
-    assert made.leave() == 0
+    assert made.leave(lambda: 1.0) == 0
     assert len(buffer) == 0
 
     _, after, server = delivery(spool=tmp_path)
@@ -290,7 +290,7 @@ def test_without_a_spool_what_is_left_is_counted_as_lost() -> None:
     put(buffer, 3)
     made.step(2.0)
     put(buffer, 2)
-    assert made.leave() == 5
+    assert made.leave(lambda: 1.0) == 5
     assert made.dropped() == {"exit": 5}
 
 
@@ -313,11 +313,27 @@ def test_while_the_server_is_away_waiting_calls_move_to_disk(tmp_path: Path) -> 
     assert made.settled == 5
 
 
+def test_calls_move_to_disk_many_at_a_time(tmp_path: Path) -> None:
+    buffer, made, _ = delivery([LATER] * 3, spool=tmp_path)
+    put(buffer)
+    now = 2.0
+    for _ in range(3):
+        made.step(now)
+        now += made.wait(now)
+    made._not_before = now + 60
+    written = []
+    for seconds, calls in ((0, 1), (5, 2), (9.9, 3), (10, 4), (11, 199), (11, 1), (20.9, 7), (21, 8)):
+        put(buffer, calls)
+        made.step(now + seconds)
+        written.append(sorted(int(path.name.split("-")[-1].split(".")[0]) for path in tmp_path.iterdir()))
+    assert written == [[1], [1], [1], [1, 9], [1, 9], [1, 9, 200], [1, 9, 200], [1, 9, 15, 200]]
+
+
 def test_a_spooled_segment_that_is_halved_goes_when_both_halves_are_stored(tmp_path: Path) -> None:
     buffer, made, _ = delivery([LATER], spool=tmp_path)
     put(buffer, 2)
     made.step(2.0)
-    made.leave()
+    made.leave(lambda: 1.0)
     _, after, server = delivery([Answer("too_large", 413)], spool=tmp_path)
     after.step(0.0)
     after.step(0.0)
@@ -331,10 +347,10 @@ def test_a_segment_in_hand_at_the_end_is_given_back(tmp_path: Path) -> None:
     buffer, made, _ = delivery([LATER], spool=tmp_path)
     put(buffer, 2)
     made.step(2.0)
-    made.leave()
+    made.leave(lambda: 1.0)
     _, second, _ = delivery([LATER], spool=tmp_path)
     second.step(0.0)
-    assert second.leave() == 0
+    assert second.leave(lambda: 1.0) == 0
     _, third, server = delivery(spool=tmp_path)
     third.step(0.0)
     assert [len(ids) for ids in server.sent()] == [2]
@@ -347,7 +363,7 @@ def test_a_spool_that_cannot_be_written_is_told_once_and_counted(
     buffer, made, _ = delivery([LATER], spool=tmp_path / "file")
     put(buffer, 2)
     made.step(2.0)
-    assert made.leave() == 2
+    assert made.leave(lambda: 1.0) == 2
     assert made.dropped() == {"exit": 2}
     assert "cannot write unsent telemetry to disk" in caplog.text
 

@@ -26,6 +26,7 @@ from llmclient import (
     _shipper,
     _similar,
     _spool,
+    _waiting,
     _watchdog,
     fallback,
 )
@@ -47,14 +48,16 @@ KIB = 1024
 MIB = 1024 * KIB
 FIGURES = {
     "telemetry": (
-        f"{_buffer.MAX_EVENTS:,} events or {_buffer.MAX_BYTES // MIB} MiB",
+        f"{_waiting.MAX_EVENTS:,} events wait, or {_waiting.MAX_BYTES // MIB} MiB of them packed",
+        f"up to {_waiting.BLOCK_EVENTS} at a time",
+        f"{_buffer.MAX_BYTES // MIB} MiB of calls are held",
         f"every {Pace().interval:.0f} seconds or {Pace().enough_events} events",
         f"after {Pace().heartbeat:.0f} s of silence",
         f"pauses sending for {_delivery.NO_ENTRY_PAUSE / 60:.0f} minutes",
         f"more than {_batch.LARGEST_EVENT // KIB} KiB",
         f"more than {_spool.MAX_AGE / 3600:.0f} hours",
         f"at most {_spool.MAX_BYTES // MIB} MiB",
-        f"At most {_shipper.EXIT_SECONDS:.0f} s",
+        f"At most {_shipper.EXIT_SECONDS:g} s",
         f"cut at {_context.LABEL_LENGTH} characters, tags at {_context.MAX_TAGS}",
         f"the last {_context.REMEMBERED};",
     ),
@@ -92,7 +95,7 @@ def default_of(field: "Field[Any]") -> str | None:
 
 @pytest.mark.parametrize("rules", RULES, ids=lambda rules: rules.__name__)
 def test_every_table_of_defaults_is_that_of_the_code(rules: Any) -> None:
-    wanted = {field.name: default_of(field) for field in fields(rules)}
+    wanted = {field.name: default_of(field) for field in fields(rules) if field.init}
     found = [table[1:] for table in tables_of(EVERYTHING) if table[0][:2] == [f"`{rules.__name__}`", "default"]]
     assert found, "no table at all"
     for rows in found:
@@ -159,7 +162,7 @@ def test_every_exception_is_described_with_what_it_carries() -> None:
 
 
 def test_every_reason_for_a_loss_is_described() -> None:
-    sources = "".join((ROOT / "llmclient" / f"_{name}.py").read_text() for name in ("batch", "delivery", "spool"))
+    sources = "".join((ROOT / "llmclient" / f"_{name}.py").read_text() for name in ("delivery", "encoding", "spool"))
     reasons = set(re.findall(r'(?:losses\[|_lose\(|count_loss\(|_give_up\()"(\w+)"', sources))
     assert len(reasons) >= 7
     described = {name for row in table_headed(page_named("telemetry"), "lost because") for name in code_in(row[0])}

@@ -35,7 +35,7 @@ HOOKS: list[tuple[Any, str]] = [
     *((_watch.StreamWatch, name) for name in vars(_watch.StreamWatch) if callable(getattr(_watch.StreamWatch, name))),
     *((_watch.BodyWatch, name) for name in vars(_watch.BodyWatch) if callable(getattr(_watch.BodyWatch, name))),
     (_watch, "decoder"),
-    *((Group, name) for name in ("admit", "report", "enter", "poll", "done", "learn", "refused", "succeeded")),
+    *((Group, name) for name in ("admit", "enter", "poll", "over", "learn", "refused", "succeeded")),
     (Guards, "want"),
     (Guards, "learn"),
     (_tries, "decoder"),

@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import threading
 import time
 from typing import Any
 
 import anthropic
+import httpx2
 import pydantic
 import pytest
 
 import llmclient
+from llmclient._recording import lend
 from llmclient.testing import Answer, FakeAnthropic, broken, fail, hang_up, reply
 from tests.llmclient.backend import Backend, configured, only_event, until
 from tests.llmclient.conftest import async_client_of, client_of
@@ -47,6 +50,27 @@ def test_a_plain_call_becomes_one_event(backend: Backend, ask: dict[str, Any]) -
     assert event["limits"]["requests_limit"] > 0
     assert backend.requests[0]["authorization"] == "Bearer llv_ing_test"
     assert backend.requests[0]["path"] == "/api/v1/events"
+
+
+def test_what_was_read_is_lent_once_and_to_nobody_who_asks_for_more() -> None:
+    message = {"cost": 1.5}
+    response = httpx2.Response(200, content=b'{"cost": 1.5}')
+    lend(response, message)
+    assert response.json() is message
+    assert response.json() == message
+    assert response.json() is not message
+    lend(response, message)
+    assert response.json(parse_float=str) == {"cost": "1.5"}
+    assert response.json() is not message
+
+
+def test_an_application_that_reads_the_answer_itself_gets_one_of_its_own(ask: dict[str, Any]) -> None:
+    with FakeAnthropic([reply("hello", usage=USAGE)]) as fake, llmclient.context() as call:
+        raw = client_of(fake).messages.with_raw_response.create(**ask)
+        raw.http_response.json()["usage"].clear()
+    assert call.last is not None
+    assert call.last.usage is not None
+    assert call.last.usage["output_tokens"] == 5
 
 
 def test_retries_are_attempts_of_one_event(backend: Backend, ask: dict[str, Any]) -> None:
@@ -180,7 +204,12 @@ def test_a_task_cancelled_while_waiting_to_retry_has_cancelled_its_call(backend:
 def test_a_program_interrupted_while_waiting_to_retry_has_cancelled_its_call(
     backend: Backend, ask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asleep = time.sleep
+
     def interrupt(seconds: float) -> None:
+        # The sender sleeps, too, in a thread of its own, and nobody interrupts that.
+        if threading.current_thread() is not threading.main_thread():
+            return asleep(seconds)
         raise KeyboardInterrupt
 
     configured(backend)

@@ -166,11 +166,11 @@ def test_the_oldest_is_forgotten_first() -> None:
 def test_a_fork_can_use_it_at_once() -> None:
     index = Similar()
     index.add(Question("s", frozenset([1])), "key")
-    index._lock._lock.acquire()
+    index._lock.held.acquire()
     child = os.fork()
     if child == 0:
         os._exit(0 if index.find(Question("s", frozenset([1])), 1.0) == [(1.0, "key")] else 1)
-    index._lock._lock.release()
+    index._lock.held.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -120,3 +120,22 @@ def test_bytes_that_are_no_events_are_no_message() -> None:
     reader = StreamReader()
     reader.feed(b'{"an": "object"}', 0.0)
     assert (reader.events, reader.usage, reader.settled_usage()) == (0, {}, {})
+
+
+def test_a_delta_that_is_no_json_is_passed_over() -> None:
+    broken = b'event: content_block_delta\ndata: {"index": 0, "delta": {}\n\n'
+    reader = StreamReader()
+    reader.feed(START + BLOCK + delta("text_delta", text="a") + broken + delta("text_delta", text="b"), 1.0)
+    assert (reader.events, reader.text()) == (5, "ab")
+    assert reader.content() == [{"type": "text", "text": "ab"}]
+
+
+@pytest.mark.parametrize(
+    "spelled", [b"event: %s\ndata: %s\n\n", b"event:%s \ndata:%s\n\n", b"data: %s\r\nevent: %s\r\n\r\n"]
+)
+def test_an_event_may_be_written_otherwise(spelled: bytes) -> None:
+    name, data = b"content_block_delta", b'{"index": 0, "delta": {"type": "text_delta", "text": "c"}}'
+    reader = StreamReader()
+    reader.feed(START + BLOCK, 1.0)
+    reader.feed(spelled % ((data, name) if spelled.startswith(b"data") else (name, data)), 2.0)
+    assert (reader.text(), reader.first_delta_at) == ("c", 2.0)

@@ -1,13 +1,21 @@
 """What is found, and what only looks like it."""
 
+import re
 import time
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from bench.redaction import HOSTILE
+from llmclient._privacy._detectors import DETECTORS, Detectors
 from llmclient._privacy._redact import Redactor
+from llmclient._privacy._spans import Span, merged
+from tests.llmclient.privacy.strategies import texts
 
 REDACTOR = Redactor()
+ALL = Detectors(DETECTORS)
+NUMBER = re.compile(r"[0-9][0-9 ()./+\-]{6,}+")
 SECRET = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7cF0iL3oR6uX9a"
 
 FOUND = [
@@ -85,3 +93,35 @@ def test_no_text_of_the_longest_that_is_read_takes_long(name: str) -> None:
     assert REDACTOR.redact(text).text is not None
     # About 0.1 s for the worst of them; what grows with the square of the length would take minutes.
     assert time.process_time() - began < 2
+
+
+def searched_plainly(text: str) -> list[Span]:
+    """What all detectors find when every one of them reads all that it could be in."""
+    numbers = [(max(match.start() - 2, 0), match.end() + 1) for match in NUMBER.finditer(text)]
+    found = []
+    for each in DETECTORS:
+        for start, end in numbers if each.where == "in numbers" else [(0, len(text))]:
+            places = filter(None, map(each.check, each.pattern.finditer(text, start, end)))
+            found += [Span(*place, each.kind) for place in places if place[0] < place[1]]
+    return merged(found, ALL.rank)
+
+
+numbers = st.lists(
+    st.one_of(
+        st.text("0123456789 ()./+-", max_size=9), st.sampled_from(["tel ", "DE", " x12", "+49 ", "00", ",", "a", "\n"])
+    )
+).map("".join)
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(st.one_of(texts, numbers))
+@example("tel 089/123456 x 12 and +49 30 5557 0142, x 12")
+@example("1 1.2.3.4 12.34.56.78.9 DE89 3704 0044 0532 0130 00 XX12")
+@example("x:access_key=AAAABBBBCCCC1111 api_key: access_key=AAAABBBBCCCC1111")
+def test_what_is_left_out_for_speed_would_have_found_nothing(text: str) -> None:
+    assert merged((Span(*place, kind) for kind, place in ALL.find(text)), ALL.rank) == searched_plainly(text)
+
+
+def test_every_detector_looks_for_something_that_has_what_it_needs() -> None:
+    assert [each for each in DETECTORS if each.where == "in numbers" and each.digits == 0] == []
+    assert [each.kind for each in DETECTORS if each.where == "behind a country"] == ["iban"]
