@@ -14,9 +14,17 @@ from tests import browser as chromium
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 Theme = Literal["light", "dark"]
 PAGES = {
-    **{"overview": "/", "week": "/?from=now-7d", "limits": "/limits/", "compare": "/compare/", "usage": "/usage/"},
-    **{"errors": "/errors/", "quality": "/quality/", "system": "/system/"},
-    **{"logs": "/logs/", "alerts": "/alerts/", "settings": "/admin/"},
+    "overview": "/",
+    "week": "/?from=now-7d",
+    "limits": "/limits/",
+    "compare": "/compare/",
+    "usage": "/usage/",
+    "errors": "/errors/",
+    "quality": "/quality/",
+    "system": "/system/",
+    "logs": "/logs/",
+    "alerts": "/alerts/",
+    "settings": "/admin/",
 }
 LOOKS: tuple[tuple[Theme, int], ...] = (("light", 1440), ("dark", 1440), ("light", 320))
 

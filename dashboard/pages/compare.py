@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from dashboard.compare_panels import NO_COMPARISON, BridgePanel, CoursePanel, MoversPanel, movers_of
-from dashboard.compare_tiles import tiles
-from dashboard.compare_words import driver, is_alarm, measure_of, part_name, reasons, sentence, signed, verdict_words
+from dashboard.compare.panels import NO_COMPARISON, BridgePanel, CoursePanel, MoversPanel, movers_of
+from dashboard.compare.tiles import tiles
+from dashboard.compare.words import driver, is_alarm, measure_of, part_name, reasons, sentence, signed, verdict_words
 from dashboard.look import HOURS, Look
 from dashboard.page import Answer, Page
 from metrics.comparison import Comparison

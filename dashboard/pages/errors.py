@@ -6,15 +6,15 @@ from typing import Final, Literal
 
 from django.urls import reverse
 
-from dashboard import error_numbers
-from dashboard.breaker_strip import BreakerStrip
 from dashboard.drawing import spoken
-from dashboard.error_panels import NO_FAILURE, Groups, Remedies, TypesByFeature, TypesOverTime
+from dashboard.errors import numbers
+from dashboard.errors.breaker_strip import BreakerStrip
+from dashboard.errors.panels import NO_FAILURE, Groups, Remedies, TypesByFeature, TypesOverTime
+from dashboard.errors.remedies import remedy
 from dashboard.look import Look
 from dashboard.page import Answer, Page
 from dashboard.panels import FAILING
 from dashboard.rates import RatesOverTime
-from dashboard.remedies import remedy
 from dashboard.tiles import Tile, metric_tile
 from ingest.partitions import time_of
 from metrics import units
@@ -25,12 +25,12 @@ NOTABLE: Final = Decimal("0.01")
 
 
 def answer(look: Look) -> Answer:
-    now = error_numbers.now(look)
+    now = numbers.now(look)
     if not now["requests"].value:
         return Answer("No call was made in this range.", tone="unknown")
     if not now["errors"].value:
         return _nothing_failed(look)
-    counted = error_numbers.types(look)
+    counted = numbers.types(look)
     total = sum(count for _, count in counted)
     first, most = counted[0]
     leads = f"{spoken(first.key)} leads ({units.ratio(Decimal(most) / total)})"
@@ -46,7 +46,7 @@ def answer(look: Look) -> Answer:
 
 
 def _how_many(look: Look) -> str:
-    now = error_numbers.now(look)
+    now = numbers.now(look)
     rate, errors = now["error_rate"], now["errors"].value
     # With a filter on one type every call failed, and of few calls a share says little.
     if look.query.err != "" or rate.sample < units.ENOUGH_EVENTS:
@@ -55,7 +55,7 @@ def _how_many(look: Look) -> str:
 
 
 def _detail(look: Look) -> str:
-    now, before = error_numbers.now(look), error_numbers.before(look)
+    now, before = numbers.now(look), numbers.before(look)
     rate = now["error_rate"]
     text = f"{units.count(now['errors'].value)} of {units.count(rate.sample)} calls"
     earlier = before.get("error_rate")
@@ -66,16 +66,16 @@ def _detail(look: Look) -> str:
 
 
 def _tone(look: Look) -> Literal["plain", "warn", "bad"]:
-    rate = error_numbers.now(look)["error_rate"]
+    rate = numbers.now(look)["error_rate"]
     if rate.value is None or rate.sample < units.ENOUGH_EVENTS or look.query.err != "":
         return "plain"
     return "bad" if rate.value >= FAILING else "warn" if rate.value >= NOTABLE else "plain"
 
 
 def _nothing_failed(look: Look) -> Answer:
-    requests = error_numbers.now(look)["requests"].value
+    requests = numbers.now(look)["requests"].value
     detail = f"{units.count(requests)} {'call' if requests == 1 else 'calls'}, and none of them failed."
-    latest = error_numbers.groups(look).latest_before
+    latest = numbers.groups(look).latest_before
     if latest is None:
         return Answer(NO_FAILURE, f"{detail} Nor did any in the week before.", tone="good")
     call, error = latest
@@ -85,8 +85,8 @@ def _nothing_failed(look: Look) -> Answer:
 
 
 def tiles(look: Look) -> Sequence[Tile]:
-    now, before = error_numbers.now(look), error_numbers.before(look)
-    timeline = error_numbers.timeline(look)
+    now, before = numbers.now(look), numbers.before(look)
+    timeline = numbers.timeline(look)
     labels = (
         ("error_rate", "Error rate", "of calls in the end"),
         ("errors", "Failed calls", f"of {units.count(now['requests'].value)} calls"),
@@ -102,7 +102,7 @@ def tiles(look: Look) -> Sequence[Tile]:
 
 
 def _per_call(look: Look) -> str:
-    now = error_numbers.now(look)
+    now = numbers.now(look)
     attempts, requests = now["attempts"].value, now["requests"].value
     if not attempts or not requests:
         return ""
@@ -121,8 +121,8 @@ ERRORS: Final = Page(
             "Failed calls beside failed attempts",
             (("error_rate", "calls"), ("attempt_error_rate", "attempts")),
             "{0} of calls failed in the end, {1} of attempts on the way.",
-            error_numbers.now,
-            error_numbers.timeline,
+            numbers.now,
+            numbers.timeline,
             nothing="No attempt failed in this range.",
         ),
         Remedies(),
@@ -133,12 +133,12 @@ ERRORS: Final = Page(
             "Retries and stand-ins",
             (("retry_rate", "retried"), ("fallback_rate", "fallback"), ("degraded_rate", "degraded")),
             "{0} of calls were retried; a stand-in took over {1}, and {2} were answered by another than asked for.",
-            error_numbers.now,
-            error_numbers.timeline,
+            numbers.now,
+            numbers.timeline,
             nothing="No call was retried or given to a stand-in in this range.",
         ),
         BreakerStrip(),
     ),
     tiles,
-    questions=error_numbers.questions,
+    questions=numbers.questions,
 )

@@ -6,9 +6,9 @@ from typing import Any, Final, Literal
 
 from django.urls import reverse
 
-from dashboard.limit_bars import HeadroomPanel
-from dashboard.limit_panels import CapacityPanel, RefusedPanel, SpendPanel, UtilisationPanel, month_so_far
-from dashboard.limit_words import REFUSALS, Standing, age, assumed, clock, listed, standings, tone
+from dashboard.limits.bars import HeadroomPanel
+from dashboard.limits.panels import CapacityPanel, RefusedPanel, SpendPanel, UtilisationPanel, month_so_far
+from dashboard.limits.words import REFUSALS, Standing, age, assumed, clock, listed, standings, tone
 from dashboard.look import Look
 from dashboard.page import Answer, Page
 from dashboard.query import LABELS

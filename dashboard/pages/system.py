@@ -5,10 +5,11 @@ from datetime import UTC, timedelta
 from fractions import Fraction
 from typing import Final
 
-from dashboard import system_panels
 from dashboard.look import Look
 from dashboard.page import Answer, Page
-from dashboard.standing import (
+from dashboard.system import panels
+from dashboard.system.panels import StandingPanel
+from dashboard.system.standing import (
     ARRIVALS,
     COVERAGE,
     MIGRATIONS,
@@ -21,7 +22,6 @@ from dashboard.standing import (
     span,
     standing,
 )
-from dashboard.system_panels import StandingPanel
 from dashboard.tiles import Tile
 from ingest import room
 from ingest.vocabulary import Grain
@@ -66,7 +66,7 @@ def _received(look: Look) -> Tile:
     found = standing(look).ask(ARRIVALS)
     if isinstance(found, Unreachable):
         return _unreachable("Received")
-    return Tile("Received", units.count(system_panels.per_minute(found, look.now)), against="calls a minute")
+    return Tile("Received", units.count(panels.per_minute(found, look.now)), against="calls a minute")
 
 
 def _delay(look: Look) -> Tile:
@@ -121,16 +121,16 @@ SYSTEM: Final = Page(
     "Can I trust these numbers?",
     answer,
     (
-        StandingPanel("received", "Calls received", ARRIVALS, system_panels.received),
-        StandingPanel("watermarks", "Totals", WATERMARKS, system_panels.watermarks),
-        StandingPanel("delivery", "How long calls take to arrive", ARRIVALS, system_panels.delivery, "full"),
-        StandingPanel("clients", "Clients", SENDERS, system_panels.clients, "full"),
-        StandingPanel("mails", "Mails", OUTBOX, system_panels.mails),
-        StandingPanel("aside", "Put aside", ARRIVALS, system_panels.lost),
-        StandingPanel("prices", "Prices", COVERAGE, system_panels.prices),
-        StandingPanel("size", "Database", ROOM, system_panels.size),
-        StandingPanel("work", "Periodic work", WORK, system_panels.periodic, "full"),
-        StandingPanel("versions", "Versions", MIGRATIONS, system_panels.versions, "full"),
+        StandingPanel("received", "Calls received", ARRIVALS, panels.received),
+        StandingPanel("watermarks", "Totals", WATERMARKS, panels.watermarks),
+        StandingPanel("delivery", "How long calls take to arrive", ARRIVALS, panels.delivery, "full"),
+        StandingPanel("clients", "Clients", SENDERS, panels.clients, "full"),
+        StandingPanel("mails", "Mails", OUTBOX, panels.mails),
+        StandingPanel("aside", "Put aside", ARRIVALS, panels.lost),
+        StandingPanel("prices", "Prices", COVERAGE, panels.prices),
+        StandingPanel("size", "Database", ROOM, panels.size),
+        StandingPanel("work", "Periodic work", WORK, panels.periodic, "full"),
+        StandingPanel("versions", "Versions", MIGRATIONS, panels.versions, "full"),
     ),
     tiles,
     notes,

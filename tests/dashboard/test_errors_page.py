@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
-from dashboard.remedies import REMEDIES, remedy
+from dashboard.errors.remedies import REMEDIES, remedy
 from ingest import wire
 from ingest.store import Origin, store
 from ingest.vocabulary import ErrorCategory

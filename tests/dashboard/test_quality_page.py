@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
-from dashboard.quality_panels import verdict
+from dashboard.quality.panels import verdict
 from ingest.models import Score
 from metrics.pairs import Pair
 from metrics.readings import Reading

@@ -17,8 +17,8 @@ from pytest_django.fixtures import Settings
 from alerting.models import Alert, Notification, Transition
 from config.models import Job
 from config.schedule import sync_jobs
-from dashboard import standing
-from dashboard.limited import limited
+from dashboard.system import standing
+from dashboard.system.limited import limited
 from ingest.models import ClientInstance, Quarantined
 from ingest.partitions import ensure_ahead
 from projects.models import Project, Recipient

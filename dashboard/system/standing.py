@@ -12,12 +12,13 @@ from django.db import DatabaseError
 
 from alerting import outbox
 from alerting.outbox import Outbox
-from dashboard import migrations_read, work
+from dashboard import work
 from dashboard.failures import noted
-from dashboard.limited import limited
 from dashboard.look import Look
 from dashboard.losses import calls
-from dashboard.migrations_read import Migrations
+from dashboard.system import migrations_read
+from dashboard.system.limited import limited
+from dashboard.system.migrations_read import Migrations
 from dashboard.verdicts import STALE
 from dashboard.work import Work
 from ingest import arrivals, room, senders

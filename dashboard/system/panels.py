@@ -16,8 +16,8 @@ from dashboard.drawing import Drawn, timetable
 from dashboard.grids import Cell, Grid, Head
 from dashboard.look import Look, Need
 from dashboard.losses import calls
-from dashboard.migrations_read import Migrations
-from dashboard.standing import Question, Unreachable, clock_ahead, span, standing
+from dashboard.system.migrations_read import Migrations
+from dashboard.system.standing import Question, Unreachable, clock_ahead, span, standing
 from dashboard.tables import Column, Table
 from dashboard.work import Work
 from ingest import arrivals, room

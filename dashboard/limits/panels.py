@@ -15,7 +15,7 @@ from dashboard import charts, theme
 from dashboard.charts import Figure, Line
 from dashboard.drawing import Drawn, timetable
 from dashboard.grids import Cell, Grid, Head
-from dashboard.limit_words import REFUSALS, WARN, assumed, clock, decimal, listed, standings, tone
+from dashboard.limits.words import REFUSALS, WARN, assumed, clock, decimal, listed, standings, tone
 from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from ingest.model_groups import spoken

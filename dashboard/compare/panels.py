@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from dashboard import charts, theme
 from dashboard.charts import Figure, Line
-from dashboard.compare_words import (
+from dashboard.compare.words import (
     PARAMETERS,
     against,
     dimension_word,

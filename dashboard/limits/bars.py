@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dashboard.drawing import Drawn
-from dashboard.limit_words import (
+from dashboard.limits.words import (
     APART,
     LIMITERS,
     REFUSALS,

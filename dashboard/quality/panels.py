@@ -9,11 +9,12 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from dashboard import charts, quality_numbers, theme
+from dashboard import charts, theme
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, spoken, timetable
 from dashboard.grids import Cell, Grid, Head
 from dashboard.look import Look, Need
+from dashboard.quality import numbers
 from dashboard.tables import Column, Table
 from ingest.partitions import time_of
 from ingest.vocabulary import ErrorCategory
@@ -54,7 +55,7 @@ class Versions:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = quality_numbers.versions(look)
+        found = numbers.versions(look)
         columns = (
             *(Column("Prompt type"), Column("Prompt version"), Column("Calls", Unit.COUNT)),
             *(Column("Checked", Unit.COUNT), Column("Valid", Unit.RATIO)),
@@ -71,8 +72,8 @@ class Versions:
 
     def _row(self, look: Look, pair: Pair, reference: dict[str, Pair]) -> Sequence[Cell]:
         read = pair.readings
-        found = quality_numbers.interval(read["valid_rate"])
-        checked = quality_numbers.counted(read["valid_rate"])[1]
+        found = numbers.interval(read["valid_rate"])
+        checked = numbers.counted(read["valid_rate"])[1]
         words, tone = verdict(pair, reference.get(pair.first))
         between = "" if found is None else f"{units.ratio(found.low)} and {units.ratio(found.high)}"
         shares = (read[key].value for key in ("repair_rate", "refusal_rate", "truncation_rate"))
@@ -92,9 +93,9 @@ def references(found: Sequence[Pair]) -> dict[str, Pair]:
     """Return of each prompt type the version of which most answers were checked: the others are held against it."""
     most: dict[str, Pair] = {}
     for pair in found:
-        checked = quality_numbers.counted(pair.readings["valid_rate"])[1]
+        checked = numbers.counted(pair.readings["valid_rate"])[1]
         if checked > 0 and (
-            pair.first not in most or checked > quality_numbers.counted(most[pair.first].readings["valid_rate"])[1]
+            pair.first not in most or checked > numbers.counted(most[pair.first].readings["valid_rate"])[1]
         ):
             most[pair.first] = pair
     return most
@@ -103,16 +104,14 @@ def references(found: Sequence[Pair]) -> dict[str, Pair]:
 def verdict(pair: Pair, reference: Pair | None) -> tuple[str, Literal["", "bad", "good", "muted"]]:
     """Return what can be said of a version, and how it is coloured."""
     reading = pair.readings["valid_rate"]
-    own = quality_numbers.interval(reading)
+    own = numbers.interval(reading)
     if own is None:
         return "not checked", "muted"
-    other = (
-        None if reference is None or reference is pair else quality_numbers.interval(reference.readings["valid_rate"])
-    )
+    other = None if reference is None or reference is pair else numbers.interval(reference.readings["valid_rate"])
     if reference is not None and other is not None and own.is_apart_from(other):
         version = spoken(reference.second)
         return (f"worse than {version}", "bad") if own.high < other.low else (f"better than {version}", "good")
-    more = more_for(MARGIN, *quality_numbers.counted(reading))
+    more = more_for(MARGIN, *numbers.counted(reading))
     if more > 0:
         return f"needs about {units.count(_rounded_up(more))} more for {MARGIN_WORDS}", "muted"
     return f"±{units.delta(own.margin, 0, Unit.RATIO, events=0).removeprefix('+')}", ""
@@ -131,10 +130,10 @@ def _rounded_up(number: int) -> int:
 
 def _values(pair: Pair) -> tuple[object, ...]:
     read = pair.readings
-    found = quality_numbers.interval(read["valid_rate"])
+    found = numbers.interval(read["valid_rate"])
     low, high = (None, None) if found is None else found
     return (
-        *(pair.first, pair.second, read["requests"].value, quality_numbers.counted(read["valid_rate"])[1]),
+        *(pair.first, pair.second, read["requests"].value, numbers.counted(read["valid_rate"])[1]),
         *(read["valid_rate"].value, low, high),
         *(read[key].value for key in ("repair_rate", "refusal_rate", "truncation_rate", "output_length")),
     )
@@ -161,9 +160,9 @@ class AnswerLength:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        series = quality_numbers.timeline(look)["output_length"]
+        series = numbers.timeline(look)["output_length"]
         table = timetable([series], ["tokens per answer"], Unit.TOKENS)
-        value = quality_numbers.now(look)["output_length"].value
+        value = numbers.now(look)["output_length"].value
         if value is None:
             return Drawn("No call was answered in this range.", table)
         lines = [Line("tokens per answer", series, theme.SLOTS[0])]
@@ -171,8 +170,8 @@ class AnswerLength:
         return Drawn(self._takeaway(look), table, figure, lines)
 
     def _takeaway(self, look: Look) -> str:
-        now = quality_numbers.now(look)["output_length"]
-        before = quality_numbers.before(look).get("output_length")
+        now = numbers.now(look)["output_length"]
+        before = numbers.before(look).get("output_length")
         text = f"An answer has {units.tokens(now.value)} tokens on average"
         if before is None or before.value is None or now.value is None:
             return f"{text}." if before is None else f"{text}; nothing to compare with."
@@ -202,7 +201,7 @@ class ScoresByName:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = quality_numbers.told(look)
+        found = numbers.told(look)
         columns = (
             *(Column("Score"), Column("Word"), Column("Told", Unit.COUNT), Column("Mean")),
             *(Column("Told before", Unit.COUNT), Column("Mean before")),
@@ -275,7 +274,7 @@ class ScoresByVersion:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = quality_numbers.told(look)
+        found = numbers.told(look)
         columns = (
             *(Column("Score"), Column("Prompt type"), Column("Prompt version"), Column("Told", Unit.COUNT)),
             *(Column("Mean"), Column("Most often")),
@@ -325,9 +324,9 @@ class WorstCalls:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        bad = quality_numbers.bad_answers(look)
+        bad = numbers.bad_answers(look)
         samples = [Sample(one.id, spoken(ErrorCategory(one.error).name.lower())) for one in bad]
-        found = quality_numbers.told(look)
+        found = numbers.told(look)
         for name, told in found.names.items():
             # Of a score that is always the same none is low, and of repairs few are good.
             if name != "repairs" and told.mean is not None and told.lowest[0][0] < told.mean:

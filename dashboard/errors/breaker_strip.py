@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from dashboard import error_numbers
 from dashboard.breakers import WORDS
 from dashboard.drawing import Drawn
+from dashboard.errors import numbers
 from dashboard.look import Look, Need
 from dashboard.tables import Column, Table
 from ingest.vocabulary import BreakerState
@@ -61,7 +61,7 @@ class BreakerStrip:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = error_numbers.episodes(look)
+        found = numbers.episodes(look)
         listed = sorted((one for own in found.groups.values() for one in own), key=lambda one: one.start, reverse=True)
         table = _table(listed[:MOST_ROWS])
         if not listed:

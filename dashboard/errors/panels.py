@@ -8,12 +8,13 @@ from typing import Final, Literal
 
 from django.urls import reverse
 
-from dashboard import charts, error_numbers, theme
+from dashboard import charts, theme
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, spoken, timetable
+from dashboard.errors import numbers
+from dashboard.errors.remedies import remedy
 from dashboard.grids import Cell, Grid, Head
 from dashboard.look import Look, Need
-from dashboard.remedies import remedy
 from dashboard.sparkline import sparkline
 from dashboard.tables import Column, Table
 from metrics import units
@@ -38,13 +39,13 @@ class TypesOverTime:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        parts = error_numbers.layers(look)
+        parts = numbers.layers(look)
         colours = theme.slots([one.key for one in parts])
         lines = [Line(spoken(one.key), one, colours[one.key], area=True) for one in parts]
         table = timetable(parts, [line.name for line in lines], Unit.COUNT)
         if not parts:
             return Drawn(NO_FAILURE, table, is_good_news=True)
-        counted = error_numbers.types(look)
+        counted = numbers.types(look)
         total, first = sum(count for _, count in counted), counted[0]
         text = f"{units.count(total)} in total"
         if len(counted) == 1:
@@ -71,7 +72,7 @@ class Remedies:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        counted = error_numbers.types(look)
+        counted = numbers.types(look)
         total = sum(count for _, count in counted)
         rows, values = [], []
         for series, count in counted:
@@ -114,7 +115,7 @@ class TypesByFeature:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = error_numbers.by_feature(look)
+        found = numbers.by_feature(look)
         counts = {
             (pair.first, pair.second): count for pair in found if (count := int(pair.readings["errors"].value or 0)) > 0
         }
@@ -174,7 +175,7 @@ class Groups:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        found = error_numbers.groups(look)
+        found = numbers.groups(look)
         columns = (
             *(Column("Message"), Column("Type"), Column("Prompt type"), Column("Prompt version"), Column("State")),
             *(Column("Calls", Unit.COUNT), Column("Users", Unit.COUNT)),
@@ -187,7 +188,7 @@ class Groups:
         return Drawn(self._takeaway(look), table, grid=grid)
 
     def _takeaway(self, look: Look) -> str:
-        found = error_numbers.groups(look)
+        found = numbers.groups(look)
         new = sum(group.state == "new" for group in found.groups)
         kinds = f"{units.count(len(found.groups))} {'group' if len(found.groups) == 1 else 'groups'}"
         told = "none" if new == 0 else "all" if new == len(found.groups) else units.count(new)

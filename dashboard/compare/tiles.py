@@ -5,7 +5,7 @@ from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Final
 
-from dashboard.compare_words import is_alarm, reasons, verdict_words
+from dashboard.compare.words import is_alarm, reasons, verdict_words
 from dashboard.look import Look
 from dashboard.tiles import Tile
 from metrics import queries, units

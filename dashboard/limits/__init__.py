@@ -1,0 +1,1 @@
+"""What the Limits page is made of."""

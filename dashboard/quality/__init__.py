@@ -1,0 +1,1 @@
+"""What the Quality page is made of."""

@@ -1,0 +1,1 @@
+"""What the System page is made of."""
