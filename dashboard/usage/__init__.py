@@ -1,0 +1,1 @@
+"""What the Usage & cost page is made of."""
