@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, time, timedelta
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
-from config.demo import story
+from config.demo import particulars, story
 from config.demo.meters import Meters
 from config.demo.telling import event_of
 from ingest import wire
@@ -15,7 +15,7 @@ from ingest.partitions import ensure_days, lower_bound, storable
 from ingest.store import Origin, store
 from llmclient.testing.arrivals import arrivals
 from llmclient.testing.trace import Arrival
-from llmclient.testing.traffic import Faults, Traffic
+from llmclient.testing.traffic import Call, Faults, Traffic
 from projects.models import Project
 
 BATCH: Final = wire.MOST_EVENTS
@@ -59,12 +59,16 @@ def write(
     done = stored = 0
     for batch in _batches(made):
         calls = [traffic.assign(arrival) for arrival in batch]
-        told = [event_of(call, with_content=end - call.at < CONTENT) | meters.told(call) for call in calls]
-        events = [wire.event_of(each) for each in told]
-        stored += store(events, origin=origin, now=now).accepted
+        events = [wire.event_of(_told(call, meters, end)) for call in calls]
+        stored += store(events, origin=origin, now=now, scored=list(particulars.scores(calls, end))).accepted
         done += len(batch)
         progress(done, len(made))
     return stored
+
+
+def _told(call: Call, meters: Meters, end: datetime) -> dict[str, Any]:
+    event = event_of(call, with_content=end - call.at < CONTENT)
+    return event | meters.told(call) | particulars.told(call, event["attempts"], end)
 
 
 def _batches(made: Sequence[Arrival]) -> Iterator[list[Arrival]]:

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from config.demo import history, setup, story
+from config.demo import history, particulars, setup, story
 from projects.models import Project
 
 FEW = 1 / 150
@@ -100,3 +100,26 @@ def test_answers_tell_limits_that_come_near_and_are_never_overdrawn(project: Pro
     told = "SELECT min({0}_remaining) >= 0 AND max({0}_remaining) <= {1} FROM request_log"
     for name, limit in (("requests", 40), ("input", 50_000), ("output", 8_000)):
         assert scalar(told.format(name, limit)) is True
+
+
+def test_it_knows_where_calls_came_from_and_how_good_answers_were(project: Project) -> None:
+    write(project)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT kind, array_agg(name ORDER BY name) FROM dim WHERE kind IN (7, 9) GROUP BY 1 ORDER BY 1")
+        assert cursor.fetchall() == [(7, ["2026.10.4", "2026.11.0", "2026.11.1"]), (9, ["main", "reserve"])]
+        cursor.execute(
+            """
+            SELECT array_agg(DISTINCT kind.name ORDER BY kind.name), min(valid), max(repairs)
+              FROM request_log JOIN dim kind ON kind.id = prompt_type_id
+             WHERE valid IS NOT NULL
+            """
+        )
+        (kinds, worst, repairs) = cursor.fetchone()
+        assert set(kinds) <= particulars.INVALID.keys()
+        assert len(kinds) >= 4
+        assert (worst, repairs) == (0, 2)
+        cursor.execute("SELECT name, count(*), count(DISTINCT call_id) FROM score GROUP BY 1 ORDER BY 1")
+        found = {name: (number, calls) for name, number, calls in cursor.fetchall()}
+    assert found.keys() == {"accepted", "useful"}
+    assert all(number == calls > 0 for number, calls in found.values())
+    assert scalar("SELECT count(*) FROM score WHERE NOT EXISTS (SELECT FROM request_log WHERE id = call_id)") == 0
