@@ -8,12 +8,13 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input -
 HTTP_PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long lint format bench screenshots wheel lock clean
+.PHONY: help demo up test coverage test-long lint format bench screenshots wheel lock clean
 
 help:
 	@echo "make demo         a first look: four weeks of made-up history and live traffic, no API key needed"
 	@echo "make up           the product, empty: first page leads from a key to your first call"
 	@echo "make test         everything that is checked before a change lands"
+	@echo "make coverage     the same tests, and the lines that none of them runs"
 	@echo "make test-long    the long tier: the whole trace replayed while processes are killed"
 	@echo "make lint         formatting, lint, types, import contracts"
 	@echo "make bench        the benchmarks behind bench/RESULTS.md"
@@ -28,10 +29,15 @@ up: $(VENV)/.server node_modules/.ready
 # The storage tests run twice: on the embedded PostgreSQL and, where one is at hand, on the system's.
 test: $(VENV)/.dev node_modules/.ready lint
 	$(PY) tests/browser.py
-	$(PY) -m tests.side_by_side --cov --cov-report= -m "not long"
+	$(PY) -m tests.side_by_side -m "not long"
 	@url=$$($(PY) tests/system_postgres.py) && if [ -n "$$url" ]; then \
 		echo "Storage and migrations once more, on the system's PostgreSQL" && \
 		DATABASE_URL=$$url $(PY) -m pytest -m "storage and not long"; fi
+
+# Measuring which lines were run makes the tests a third slower.
+coverage: $(VENV)/.dev node_modules/.ready
+	$(PY) tests/browser.py
+	$(PY) -m tests.side_by_side --cov --cov-report= -m "not long"
 
 test-long: $(VENV)/.dev node_modules/.ready
 	$(PY) -m pytest -m long
