@@ -1,4 +1,4 @@
-"""Runs the tests in parts, three at a time: one of them mostly waits for processes of its own, two keep two cores busy.
+"""Runs the tests in parts, two at a time: two cores are busy, where many tests only wait for a process of their own.
 
     python -m tests.side_by_side [options of pytest]
 
@@ -24,7 +24,7 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     "pages": ("tests/dashboard",),
     "measuring": ("tests/metrics", "tests/alerting", "tests/budgets"),
 }
-LANES: Final = 3
+LANES: Final = 2
 # No test was selected, which is well for a part and a mistake for all of them.
 NOTHING_SELECTED: Final = 5
 
