@@ -132,7 +132,7 @@ class Conduct:
                 if failed is not None:
                     tried = yield from self._fall_back(tried, failed)
             return (yield from self._deliver(tried))
-        except BaseException as error:
+        except BaseException as error:  # whatever ends the call is told, also Ctrl-C
             self._fail(error)
             raise
 

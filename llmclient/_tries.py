@@ -115,7 +115,7 @@ class Tries:
         turn = Turn(group, permit, admitted, engine.clock, shared)
         try:
             return (yield from self._send(turn))
-        except BaseException as error:
+        except BaseException as error:  # what was reserved is given back, whatever happened
             turn.over(_errors.category(error))
             raise
 
@@ -135,7 +135,7 @@ class Tries:
             return admitted
         try:
             wait = yield from shared.enter(group, admitted.want, patience - (clock() - began))
-        except BaseException:
+        except BaseException:  # a cancellation while waiting
             quietly(group.abandon, admitted, clock())
             raise
         if wait:
@@ -153,7 +153,7 @@ class Tries:
                 if not isinstance(answer, float | int):
                     return answer
                 yield Wait(alarm, answer)
-        except BaseException:
+        except BaseException:  # a cancellation while waiting
             quietly(group.abandon, ticket, clock())
             raise
 
@@ -167,7 +167,7 @@ class Tries:
             result = yield Send(request, seconds)
         except Exception as error:  # noqa: BLE001  # whatever it is: the policy decides what becomes of it
             return self._raised(error, turn)
-        except BaseException as error:
+        except BaseException as error:  # what was raised is told, also Ctrl-C
             conduct.note("raised", error, _errors.category(error))
             raise
         return (yield from self._look_at(result, turn))
