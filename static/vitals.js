@@ -61,7 +61,8 @@
   let first = "";
   document.addEventListener("keydown", event => {
     if (event.key === "Escape") document.querySelectorAll(".menu[open]").forEach(menu => { menu.open = false; menu.querySelector("summary").focus(); });
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, dialog")) return;
+    // A field of a sheet just closed has the focus until the next frame; nobody writes in it.
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, dialog")?.checkVisibility()) return;
     const key = first + event.key;
     first = key === "g" ? "g " : "";
     if (first || !(keys() || key === "?")) return;

@@ -76,8 +76,8 @@ def test_keys_move_the_range_open_the_sheet_and_can_be_switched_off(visitor: Vis
     assert page.url == here
     page.keyboard.type("?")
     page.get_by_label("Use keys").check()
+    # At once: the field of the closed sheet has the focus until the next frame.
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.type("/")
     page.wait_for_url(re.compile(r"/logs/"))
     expect(page.locator("#user")).to_be_focused()
