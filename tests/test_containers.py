@@ -51,9 +51,12 @@ def test_the_step_that_builds_the_image_collects_the_files_of_the_browser(image:
     step = re.search(r"^RUN (SECRET_KEY=.*?) python manage.py collectstatic --noinput", DOCKERFILE, re.MULTILINE)
     assert step is not None
     environment = dict(word.split("=", 1) for word in step[1].split())
-    run(image, "python", "manage.py", "collectstatic", "--noinput", **environment | {"VITALS_HOME": str(tmp_path)})
-    manifest = json.loads((image / "static-built" / "staticfiles.json").read_text())
-    assert "vitals.css" in manifest["paths"]
+    # That the files can be put into shape is known from every start of the product; here it is whether they are there.
+    step_dry = ("python", "manage.py", "collectstatic", "--noinput", "--dry-run")
+    collected = run(image, *step_dry, **environment | {"VITALS_HOME": str(tmp_path)})
+    own = {path.name for path in (ROOT / "static").iterdir()}
+    assert own <= set(re.findall(rf"^Pretending to copy '{re.escape(str(image / 'static'))}/(.+)'$", collected, re.M))
+    assert re.search(r"^Pretending to copy '.+/plotly[\w.-]+\.js'$", collected, re.MULTILINE)
 
 
 def test_what_the_containers_start_is_there(image: Path, tmp_path: Path) -> None:

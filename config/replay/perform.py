@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from threading import Event
 from typing import Final
 
@@ -22,6 +23,12 @@ MAX_TOKENS: Final = 4096
 MOST_WAITING: Final = 2_000
 # The trace says how much is asked for and the model how much of it fails: nothing is to be held back or given up here.
 POLICY: Final = Policy(timeout=Timeout(total=120), retry=Retry(budget=None), breaker=None, limits=None)
+# Where time is only told, a retry has nothing to wait for.
+_AT_ONCE: Final = 1e-6  # seconds
+HURRIED: Final = replace(
+    POLICY,
+    retry=Retry(budget=None, base=_AT_ONCE, cap=_AT_ONCE, overloaded_base=_AT_ONCE, overloaded_cap=_AT_ONCE),
+)
 LOOK_AGAIN: Final = 0.02  # seconds
 
 
@@ -30,7 +37,7 @@ def connect(fake_url: str, *, is_virtual: bool) -> anthropic.Anthropic:
     client = anthropic.Anthropic(api_key="fake", base_url=fake_url, timeout=60.0)
     if is_virtual:
         client = client.with_middleware(VirtualTime())
-    return llmclient.instrument(client, POLICY)
+    return llmclient.instrument(client, HURRIED if is_virtual else POLICY)
 
 
 def perform(llm: anthropic.Anthropic, call: Call, clock: Callable[[], float] | None) -> bool:

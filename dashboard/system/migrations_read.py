@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-_KEPT: Final = "applied migrations"
+_KEPT: Final = "applied-migrations"
 
 
 @dataclass(frozen=True, slots=True)

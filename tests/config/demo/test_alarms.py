@@ -14,21 +14,23 @@ from projects.models import Project
 @pytest.mark.django_db(transaction=True)
 def test_the_last_incident_has_fired_and_is_over() -> None:
     project = setup.project()
-    busy, short = 1.1, timedelta(days=4)
+    incident = story.recent_incident(project.created_at)
+    busy, short = 1.1, project.created_at - incident.start
     history.write(project, now=timezone.now(), progress=lambda done, total: None, scale=busy, span=short)
     rollup.roll_up_minutes(now=timezone.now())
     assert alarms.sound(project) >= 4
-    alert = Alert.objects.get()
-    incident = story.recent_incident(project.created_at)
+    # The day's spend may have crossed a budget as well: that is another alert.
+    alert = Alert.objects.get(rule__isnull=False)
     assert alert.state == Alert.State.RESOLVED
     assert alert.fired_at is not None
     assert alert.resolved_at is not None
     assert incident.start < alert.fired_at < incident.start + timedelta(minutes=15)
     assert incident.end < alert.resolved_at < incident.end + timedelta(minutes=30)
-    reasons = Notification.objects.order_by("available_at").values_list("reason", "recipient__email")
+    sent = Notification.objects.filter(transition__alert=alert).order_by("available_at")
+    reasons = sent.values_list("reason", "recipient__email")
     assert list(reasons) == [("firing", "oncall@demo.example"), ("resolved", "oncall@demo.example")]
     assert alarms.sound(project) == 0
-    assert Alert.objects.count() == 1
+    assert Alert.objects.filter(rule__isnull=False).count() == 1
 
 
 @pytest.mark.django_db
