@@ -1,4 +1,4 @@
-"""The world of calls, stored and rolled up once for all tests of a module that only read."""
+"""The world of calls, stored and rolled up once for all tests that only read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +23,15 @@ class World:
     writing: Project
 
 
-@pytest.fixture(scope="module")
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that only read come last: nobody else sees the world, and it is made once."""
+    items.sort(key=lambda item: "built" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
 def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """Taken back when the module is done: everything happens in one transaction of its own."""
+    """Taken back in the end: everything happens in one transaction of its own."""
     with django_db_blocker.unblock(), transaction.atomic():
         pricebook.forget()
         if not Price.objects.exists():
