@@ -52,7 +52,7 @@ def values(metrics: Sequence[str], window: Window, slice_: Slice, *, now: dateti
     if question is None:
         return _readings(asked, _NOTHING, now)
     pieces = plan(question)
-    complete, cells = yield from beside(of_pieces(slice_.project_id, pieces, window, now=now), gather(question, pieces))
+    complete, cells = yield from beside(of_pieces(slice_.project_id, pieces, now=now), gather(question, pieces))
     return _readings(asked, cells.get(0, _NOTHING), complete)
 
 
@@ -77,7 +77,7 @@ def several_series(
     if question is not None:
         pieces = plan(question)
         complete, (strips, keys) = yield from beside(
-            of_pieces(slice_.project_id, pieces, window, now=now), _lines(question, pieces, asked[0], top, names)
+            of_pieces(slice_.project_id, pieces, now=now), _lines(question, pieces, asked[0], top, names)
         )
     starts = tuple(window.buckets(bucket))
     grid = _Grid(starts, bucket, bisect_left(starts, now), complete)
@@ -108,7 +108,7 @@ def breakdown(
         return Breakdown(dimension, (), None, Part("", _readings(asked, _NOTHING, now)), now)
     pieces = plan(question)
     complete, names, ranked = yield from beside(
-        of_pieces(slice_.project_id, pieces, window, now=now),
+        of_pieces(slice_.project_id, pieces, now=now),
         labels(slice_.project_id, dimension),
         _ranked(question, order, top),
     )

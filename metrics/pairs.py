@@ -56,7 +56,7 @@ def pairs(
     if not pieces:
         return []
     complete, (rows,) = yield from beside(
-        of_pieces(slice_.project_id, pieces, window, now=now), _read(question, pieces, second)
+        of_pieces(slice_.project_id, pieces, now=now), _read(question, pieces, second)
     )
     counted = sorted(
         ((int(key), list(map(int, numbers.split(",")))) for key, numbers in rows),

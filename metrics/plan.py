@@ -64,6 +64,11 @@ def hour_horizon(now: datetime) -> datetime:
     return floor(now, _HOUR) - _HOUR
 
 
+def day_horizon(now: datetime) -> datetime:
+    """Return the time from which days are not read: the last hours of one that has just ended are still to come."""
+    return floor(hour_horizon(now), _DAY)
+
+
 def open_day(now: datetime) -> datetime:
     """Return the start of the day that is not over; its rows are not read."""
     return floor(now, _DAY)
@@ -114,28 +119,26 @@ def _ladder(question: Question) -> list[Table]:
 
 def _rollups(question: Question) -> list[Table]:
     now = question.now
-    today = open_day(now)
     cut_by = question.dimensions - {"environment"}
     if "user_id" in cut_by:
         if cut_by != {"user_id"} or question.histograms or not question.facts <= {fact.name for fact in USER_FACTS}:
             return []
         return [
             Table("user_month", Grain.DAY, end=min(open_month(now), question.months_until)),
-            Table("user_day", Grain.DAY, _DAY, end=today),
+            Table("user_day", Grain.DAY, _DAY, end=open_day(now)),
         ]
     # In the facets environment 0 is all of them together, so those cannot tell who named none.
     in_cubes = cut_by <= CUBE_DIMENSIONS.keys()
     if len(cut_by) <= 1 and facet_of("".join(cut_by)) and question.filters.get("environment") != 0:
-        hours_from = kept_from("facet_hour", now)
         return [
-            *([Table("cube_day", Grain.DAY, _DAY, end=hours_from)] if in_cubes else []),
-            Table("facet_hour", Grain.HOUR, _HOUR, start=hours_from, end=hour_horizon(now)),
+            Table("facet_day", Grain.DAY, _DAY, end=day_horizon(now)),
+            Table("facet_hour", Grain.HOUR, _HOUR, start=kept_from("facet_hour", now), end=hour_horizon(now)),
             Table("facet_minute", Grain.MINUTE, _MINUTE, start=kept_from("facet_minute", now)),
         ]
     if not in_cubes:
         return []
     return [
-        Table("cube_day", Grain.DAY, _DAY, end=today),
+        Table("cube_day", Grain.DAY, _DAY, end=day_horizon(now)),
         Table("cube_hour", Grain.HOUR, _HOUR, end=hour_horizon(now)),
     ]
 

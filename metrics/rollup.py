@@ -10,13 +10,13 @@ once the day is over. A month none of whose days has a mark is the sum of its da
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, Final
 
 from django.db import connection, transaction
 
-from ingest.partitions import kept_from, lower_bound, storable
+from ingest.partitions import kept_from, lower_bound, partitions, storable
 from ingest.vocabulary import Grain
 from metrics import limit_sql, marks, rollup_sql
 from metrics.marks import Dirty, Run
@@ -143,9 +143,13 @@ def _recompute_hours(dirty: Sequence[Dirty], _: datetime) -> None:
 
 
 def _recompute_days(dirty: Sequence[Dirty], _: datetime) -> None:
+    with_calls = {partition.day for partition in partitions("request_log")}
     for run in marks.runs(dirty, Grain.DAY, longest=1):
+        _replace(run, ("facet_day",), rollup_sql.facet_day())
         _replace(run, ("cube_day",), rollup_sql.cube_day())
-        _replace(run, ("user_day",), rollup_sql.user_day())
+        # There are no hours by user: a day whose calls are gone cannot be counted again.
+        if run.window.start.astimezone(UTC).date() in with_calls:
+            _replace(run, ("user_day",), rollup_sql.user_day())
 
 
 def _recompute_months(dirty: Sequence[Dirty], _: datetime) -> None:

@@ -196,21 +196,32 @@ cube AS (
 
 
 def cube_day() -> str:
-    """From the hours of some days of a project to the days."""
+    """From the hours of some days of a project to the days of its cube."""
+    return _day("cube", _CUBE)
+
+
+def facet_day() -> str:
+    """From the hours of some days of a project to the days of its facets."""
+    return _day("facet", "environment_id, facet, key")
+
+
+def _day(table: str, dimensions: str) -> str:
     where = "project_id = %(project)s AND bucket >= %(start)s AND bucket < %(stop)s"
     day = "date_bin('1 day', bucket, 'epoch')"
     places = " UNION ALL ".join(
-        f"SELECT {day} AS bucket, {_CUBE}, {number} AS histogram, place, sum(calls)::int AS calls"
-        f" FROM cube_hour, unnest({histogram.name}_buckets, {histogram.name}_counts) AS counted (place, calls)"
-        f" WHERE {where} GROUP BY {day}, {_CUBE}, place"
+        f"SELECT {day} AS bucket, {dimensions}, {number} AS histogram, place, sum(calls)::int AS calls"
+        f" FROM {table}_hour, unnest({histogram.name}_buckets, {histogram.name}_counts) AS counted (place, calls)"
+        f" WHERE {where} GROUP BY {day}, {dimensions}, place"
         for number, histogram in enumerate(HISTOGRAMS)
     )
+    keys = f"bucket, {dimensions}"
     return f"""
-WITH sums AS (SELECT {day} AS bucket, {_CUBE}, {_MERGED} FROM cube_hour WHERE {where} GROUP BY {day}, {_CUBE}),
+WITH sums AS (
+  SELECT {day} AS bucket, {dimensions}, {_MERGED} FROM {table}_hour WHERE {where} GROUP BY {day}, {dimensions}),
 places AS ({places}),
-cube_histograms AS ({_histograms(f"bucket, {_CUBE}", "places")})
-{_insert("cube_day", f"bucket, {_CUBE}, project_id")}
-{_joined(f"bucket, {_CUBE}, %(project)s", "sums", "cube_histograms", f"bucket, {_CUBE}")}"""
+histograms AS ({_histograms(keys, "places")})
+{_insert(f"{table}_day", f"{keys}, project_id")}
+{_joined(f"{keys}, %(project)s", "sums", "histograms", keys)}"""
 
 
 def user_day() -> str:

@@ -1,13 +1,13 @@
 """The watermark: up to when everything that was received is in what is read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from django.db import connection
 
 from ingest.vocabulary import Grain
-from metrics.plan import Piece, hour_horizon, open_day
+from metrics.plan import Piece, day_horizon, hour_horizon
 from metrics.steps import Sql, Steps
 from metrics.windows import EPOCH, FOREVER, MICROSECONDS, SPANS, Window, at_microseconds, floor
 
@@ -23,8 +23,15 @@ def complete_to(
     count: their calls are read from finer tables. A mark of a finer grain holds back the coarser ones too. Months do
     not count, because one that may lack a day is not read.
     """
-    read_until = _read_until(grain, now)
-    grains = list(read_until)
+    read = [
+        (each, Window(floor(window.start, SPANS[each]), min(window.end, until)))
+        for each, until in _read_until(grain, now).items()
+    ]
+    return (yield from _oldest_mark(project_id, read, now=now))
+
+
+def _oldest_mark(project_id: int, read: Sequence[tuple[Grain, Window]], *, now: datetime) -> Steps[datetime]:
+    """Find the age of the oldest mark of these grains in these windows, or now."""
     (((_, oldest),),) = yield [
         Sql(
             f"""
@@ -35,9 +42,9 @@ def complete_to(
              WHERE project_id = %s AND bucket >= start AND bucket < stop
             """,  # noqa: S608 — of a constant
             (
-                [each.value for each in grains],
-                [floor(window.start, SPANS[each]) for each in grains],
-                [min(window.end, read_until[each]) for each in grains],
+                [grain.value for grain, _ in read],
+                [window.start for _, window in read],
+                [window.end for _, window in read],
                 project_id,
             ),
         )
@@ -46,12 +53,15 @@ def complete_to(
     return now if marked_at is None else min(marked_at, now)
 
 
-def of_pieces(project_id: int, pieces: Iterable[Piece], window: Window, *, now: datetime) -> Steps[datetime]:
-    """Find the watermark of what is read: that of the coarsest table; the calls themselves are always complete."""
-    grains = [piece.table.grain for piece in pieces if piece.table.grain is not None]
-    if not grains:
-        return now
-    return (yield from complete_to(project_id, now=now, grain=max(grains), window=window))
+def of_pieces(project_id: int, pieces: Iterable[Piece], *, now: datetime) -> Steps[datetime]:
+    """Find the watermark of what is read; the calls themselves are always complete."""
+    read = [
+        (grain, piece.window)
+        for piece in pieces
+        if piece.table.grain is not None
+        for grain in _up_to(piece.table.grain)
+    ]
+    return (yield from _oldest_mark(project_id, read, now=now)) if read else now
 
 
 def by_grain(project_id: int, *, now: datetime) -> dict[Grain, datetime]:
@@ -78,8 +88,10 @@ def by_grain(project_id: int, *, now: datetime) -> dict[Grain, datetime]:
 
 def _read_until(asked: Grain, now: datetime) -> dict[Grain, datetime]:
     """Return up to where the buckets of each grain are read when `asked` is the coarsest."""
-    until = {Grain.MINUTE: FOREVER, Grain.HOUR: hour_horizon(now), Grain.DAY: open_day(now)}
-    if asked is Grain.DAY:
-        # After midnight the last hours of a day are in the day, though not read by the hour yet.
-        until[Grain.HOUR] = max(until[Grain.HOUR], until[Grain.DAY])
-    return {grain: stop for grain, stop in until.items() if grain <= asked}
+    until = {Grain.MINUTE: FOREVER, Grain.HOUR: hour_horizon(now), Grain.DAY: day_horizon(now)}
+    return {grain: until[grain] for grain in _up_to(asked)}
+
+
+def _up_to(grain: Grain) -> list[Grain]:
+    """Return the grains whose marks hold back what is read of this one: of its own buckets and of finer ones."""
+    return [each for each in SPANS if each <= grain]

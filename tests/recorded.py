@@ -46,9 +46,9 @@ def _tables() -> list[str]:
 
 def _read(table: str) -> bytes:
     connection.ensure_connection()
-    with connection.connection.cursor() as cursor:
-        with cursor.copy(sql.SQL("COPY (SELECT * FROM {}) TO STDOUT").format(sql.Identifier(table))) as rows:
-            return b"".join(bytes(part) for part in rows)
+    statement = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT").format(sql.Identifier(table))
+    with connection.connection.cursor() as cursor, cursor.copy(statement) as rows:
+        return b"".join(bytes(part) for part in rows)
 
 
 def _write(recording: Recording) -> None:
@@ -56,7 +56,7 @@ def _write(recording: Recording) -> None:
     # What refers to what is checked at the end only.
     with transaction.atomic(), connection.cursor() as django_cursor:
         for table in reversed(recording.rows):
-            django_cursor.execute(f"DELETE FROM {table}")  # noqa: S608 — one of our tables
+            django_cursor.execute(f"DELETE FROM {table}")
         with connection.connection.cursor() as cursor:
             for table, rows in recording.rows.items():
                 if rows:

@@ -55,7 +55,8 @@ def test_the_step_that_builds_the_image_collects_the_files_of_the_browser(image:
     step_dry = ("python", "manage.py", "collectstatic", "--noinput", "--dry-run")
     collected = run(image, *step_dry, **environment | {"VITALS_HOME": str(tmp_path)})
     own = {path.name for path in (ROOT / "static").iterdir()}
-    assert own <= set(re.findall(rf"^Pretending to copy '{re.escape(str(image / 'static'))}/(.+)'$", collected, re.M))
+    here = re.escape(str(image / "static"))
+    assert own <= set(re.findall(rf"^Pretending to copy '{here}/(.+)'$", collected, re.MULTILINE))
     assert re.search(r"^Pretending to copy '.+/plotly[\w.-]+\.js'$", collected, re.MULTILINE)
 
 

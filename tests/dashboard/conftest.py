@@ -131,9 +131,7 @@ def _busy(project: Project, now: datetime) -> None:
 
 
 @pytest.fixture
-def visitor(
-    browser: Browser, live_server: LiveServer, settings: Settings, tmp_path: Path
-) -> Iterator[Visitor]:
+def visitor(browser: Browser, live_server: LiveServer, settings: Settings, tmp_path: Path) -> Iterator[Visitor]:
     """A signed-out visitor; when the test is over, nothing may have gone wrong on any page they saw."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = str(tmp_path / "mails")

@@ -49,7 +49,11 @@ def of_rollup(table: str, where: str = "TRUE", bucket: str = "bucket", also: str
 def assert_totals_equal_the_calls(*, minutes_from: str = "-infinity") -> None:
     """Every rollup, bucket by bucket and key by key: requests, errors, tokens, nano-dollars."""
     recent = f"started_at >= '{minutes_from}'"
-    for table, step, where in (("facet_minute", "minute", recent), ("facet_hour", "hour", "TRUE")):
+    for table, step, where in (
+        ("facet_minute", "minute", recent),
+        ("facet_hour", "hour", "TRUE"),
+        ("facet_day", "day", "TRUE"),
+    ):
         assert of_rollup(table, "facet = 0 AND environment_id = 0") == of_calls(step, where)
         assert of_rollup(table, "facet = 0 AND environment_id <> 0") == of_calls(step, where)
         for facet, column in FACETS:

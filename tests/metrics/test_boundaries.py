@@ -122,8 +122,8 @@ def test_a_day_whose_calls_expire_before_they_are_counted_is_counted_first() -> 
     for now in (MIDNIGHT, MIDNIGHT + MINUTE):
         ingest_retention.drop_expired(now=now)
         roll_up(now)
-    for table in ("facet_hour", "cube_hour", "cube_day", "user_day", "user_month"):
-        where = "facet = 0 AND environment_id = 0" if table == "facet_hour" else "TRUE"
+    for table in ("facet_hour", "facet_day", "cube_hour", "cube_day", "user_day", "user_month"):
+        where = "facet = 0 AND environment_id = 0" if table.startswith("facet") else "TRUE"
         assert rollups.rows(f"SELECT sum(requests) FROM {table} WHERE {where}") == [(3,)], table
     ingest_retention.drop_expired(now=MIDNIGHT + HOUR)
     assert rollups.rows("SELECT count(*) FROM request_log") == [(0,)]

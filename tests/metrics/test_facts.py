@@ -21,6 +21,7 @@ def columns(table: str) -> set[str]:
     [
         ("facet_minute", {"environment_id", "facet", "key"}),
         ("facet_hour", {"environment_id", "facet", "key"}),
+        ("facet_day", {"environment_id", "facet", "key"}),
         ("cube_hour", set(CUBE_DIMENSIONS.values())),
         ("cube_day", set(CUBE_DIMENSIONS.values())),
     ],

@@ -76,8 +76,8 @@ def test_what_is_counted_since_0004_is_counted_of_the_past_too() -> None:
     settle()
     # The month that is not over is counted again a little later.
     assert {grain for grain, _, _ in rollups.marks()} <= {3}
-    for table in ("facet_hour", "cube_hour", "cube_day"):
-        where = "facet = 0 AND environment_id = 0" if table == "facet_hour" else "TRUE"
+    for table in ("facet_hour", "facet_day", "cube_hour", "cube_day"):
+        where = "facet = 0 AND environment_id = 0" if table.startswith("facet") else "TRUE"
         found = rollups.rows(f"SELECT requests, {NEWER} FROM {table} WHERE {where} ORDER BY bucket")
         assert found[0] == (1, 0, 0, 0, 0, 0)
         assert found[1:] in ([(1, 1, 1, 1, 0, 0)] * 3, [(1, 1, 1, 1, 0, 0), (2, 2, 2, 2, 0, 0)])

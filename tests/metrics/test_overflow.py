@@ -13,7 +13,7 @@ from tests.metrics.world import DAY, settle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.storage]
 
-TABLES = ("facet_minute", "facet_hour", "cube_hour", "cube_day", "user_day", "user_month")
+TABLES = ("facet_minute", "facet_hour", "facet_day", "cube_hour", "cube_day", "user_day", "user_month")
 
 
 def dearest(table: str, owner: Project) -> int:

@@ -43,6 +43,23 @@ def test_hours_in_the_middle_minutes_around_them_and_calls_at_the_ends() -> None
     ]
 
 
+def test_whole_days_in_the_middle_are_read_as_such() -> None:
+    assert asked(Window(datetime(2026, 11, 19, 22, tzinfo=UTC), datetime(2026, 11, 22, 3, tzinfo=UTC))) == [
+        ("facet_hour", "19 22:00:00", "20 00:00:00"),
+        ("facet_day", "20 00:00:00", "22 00:00:00"),
+        ("facet_hour", "22 00:00:00", "22 03:00:00"),
+    ]
+
+
+@pytest.mark.parametrize(("now", "until"), [("00:59", "21 00:00:00"), ("01:00", "22 00:00:00")])
+def test_a_day_that_has_just_ended_is_read_by_the_hour(now: str, until: str) -> None:
+    at = datetime.fromisoformat(f"2026-11-22T{now}:00Z")
+    window = Window(datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC))
+    for filters, table in (({}, "facet_day"), ({"feature": 5, "model": 3}, "cube_day")):
+        pieces = plan(Question(1, filters, window, at, frozenset({"requests", "unpriced"}), frozenset()))
+        assert [f"{piece.window.end:%d %H:%M:%S}" for piece in pieces if piece.table.name == table] == [until]
+
+
 def test_the_last_hours_are_read_by_the_minute_because_those_are_fresher() -> None:
     assert asked(Window(datetime(2026, 11, 22, 9, tzinfo=UTC), datetime(2026, 11, 22, 10, tzinfo=UTC))) == [
         ("facet_minute", "22 09:00:00", "22 10:00:00")
@@ -59,14 +76,14 @@ def test_before_there_are_minutes_the_ends_are_read_from_the_calls() -> None:
 
 def test_one_filter_is_a_facet_and_two_are_the_cube() -> None:
     window = Window(datetime(2026, 11, 20, 22, tzinfo=UTC), datetime(2026, 11, 22, 3, tzinfo=UTC))
-    assert {table for table, _, _ in asked(window, {"feature": 5, "environment": 2})} == {"facet_hour"}
+    assert {table for table, _, _ in asked(window, {"feature": 5, "environment": 2})} == {"facet_day", "facet_hour"}
     assert asked(window, {"feature": 5, "model": 3}) == [
         ("cube_hour", "20 22:00:00", "21 00:00:00"),
         ("cube_day", "21 00:00:00", "22 00:00:00"),
         ("cube_hour", "22 00:00:00", "22 03:00:00"),
     ]
-    assert {table for table, _, _ in asked(window, {"feature": 5}, by="feature")} == {"facet_hour"}
-    assert {table for table, _, _ in asked(window, {"feature": 5}, by="environment")} == {"facet_hour"}
+    assert {table for table, _, _ in asked(window, {"feature": 5}, by="feature")} == {"facet_day", "facet_hour"}
+    assert {table for table, _, _ in asked(window, {"feature": 5}, by="environment")} == {"facet_day", "facet_hour"}
     assert {table for table, _, _ in asked(window, {"feature": 5}, by="model", step=HOUR)} == {"cube_hour"}
     assert {table for table, _, _ in asked(window, {"prompt_version": 5}, step=HOUR)} == {"facet_hour"}
 
@@ -74,13 +91,11 @@ def test_one_filter_is_a_facet_and_two_are_the_cube() -> None:
 def test_an_api_key_or_a_release_is_a_facet_and_never_a_cube() -> None:
     window = Window(datetime(2026, 11, 20, 22, tzinfo=UTC), datetime(2026, 11, 22, 3, tzinfo=UTC))
     for dimension in ("key", "release"):
-        assert {table for table, _, _ in asked(window, {dimension: 5, "environment": 2})} == {"facet_hour"}
+        found = {table for table, _, _ in asked(window, {dimension: 5, "environment": 2})}
+        assert found == {"facet_day", "facet_hour"}
         # Beside another filter, or for calls without an environment, only the calls themselves know.
         assert {table for table, _, _ in asked(window, {dimension: 5, "feature": 3})} == {"request_log"}
         assert {table for table, _, _ in asked(window, {dimension: 5, "environment": 0})} == {"request_log"}
-    # 396 days before 22 November 2026 is 22 October 2025; days know neither.
-    window = Window(datetime(2025, 10, 21, tzinfo=UTC), datetime(2025, 10, 25, tzinfo=UTC))
-    assert [table for table, _, _ in asked(window, {"key": 5})] == ["request_log", "facet_hour"]
 
 
 def test_the_last_hours_of_a_cross_filter_are_read_from_the_calls() -> None:
@@ -149,10 +164,12 @@ def test_what_is_not_kept_by_user_is_read_from_the_calls() -> None:
 
 def test_facets_past_the_retention_of_hours_are_read_from_days() -> None:
     window = Window(datetime(2025, 10, 20, tzinfo=UTC), datetime(2025, 10, 25, tzinfo=UTC))
-    # 396 days before 22 November 2026 is 22 October 2025.
-    assert asked(window) == [
-        ("cube_day", "20 00:00:00", "22 00:00:00"),
-        ("facet_hour", "22 00:00:00", "25 00:00:00"),
+    assert asked(window) == [("facet_day", "20 00:00:00", "25 00:00:00")]
+    # 396 days before 22 November 2026 is 22 October 2025: from then on there are hours.
+    begun = Window(datetime(2025, 10, 21, 22, tzinfo=UTC), datetime(2025, 10, 22, 3, tzinfo=UTC))
+    assert asked(begun) == [
+        ("request_log", "21 22:00:00", "22 00:00:00"),
+        ("facet_hour", "22 00:00:00", "22 03:00:00"),
     ]
 
 

@@ -39,6 +39,7 @@ def test_a_call_is_counted_in_its_minute_its_hour_and_its_day() -> None:
     for table, bucket in (
         ("facet_minute", datetime(2026, 11, 21, 3, 7, tzinfo=NOW.tzinfo)),
         ("facet_hour", datetime(2026, 11, 21, 3, tzinfo=NOW.tzinfo)),
+        ("facet_day", datetime(2026, 11, 21, tzinfo=NOW.tzinfo)),
         ("cube_hour", datetime(2026, 11, 21, 3, tzinfo=NOW.tzinfo)),
         ("cube_day", datetime(2026, 11, 21, tzinfo=NOW.tzinfo)),
     ):
@@ -131,7 +132,7 @@ def test_stored_percentiles_are_those_of_the_stored_histogram_and_of_the_calls()
         factories.stored(owner, duration_ms=ms, ttft_ms=ms // 2)
     factories.stored(owner, factories.failed(duration_ms=999_999))
     settle()
-    for table in ("facet_minute", "facet_hour"):
+    for table in ("facet_minute", "facet_hour", "facet_day"):
         [row] = rollups.rows(
             "SELECT latency_p50, latency_p95, latency_p99, ttft_p50, ttft_p95, latency_buckets, latency_counts,"
             f" latency_ms FROM {table} WHERE facet = 0 AND environment_id = 0"
@@ -210,7 +211,7 @@ def test_a_key_of_several_environments_is_merged_and_one_of_a_single_environment
     ):
         factories.stored(owner, at=at, environment=environment, feature=feature, duration_ms=duration_ms)
     settle()
-    for table in ("facet_minute", "facet_hour"):
+    for table in ("facet_minute", "facet_hour", "facet_day"):
         # 100 ms lie in bucket 47, in whose middle is 105; 5,000 in 86 with 5,197.
         assert rollups.rows(
             "SELECT dim.name, coalesce(environment.name, '(all)'), requests, latency_p50, latency_p95, latency_buckets,"
@@ -254,7 +255,7 @@ def test_a_run_stops_at_four_fifths_of_its_lease() -> None:
 @pytest.mark.django_db
 def test_rebuilding_repairs_rows_somebody_spoiled() -> None:
     world.live_through(world.calls(world.projects(), seed=5)[:300])
-    for table in ("facet_minute", "facet_hour", "cube_hour", "cube_day", "user_day", "user_month"):
+    for table in ("facet_minute", "facet_hour", "facet_day", "cube_hour", "cube_day", "user_day", "user_month"):
         rollups.rows(f"UPDATE {table} SET requests = requests + 1, cost_nanousd = 0 RETURNING 1")
         rollups.rows(f"DELETE FROM {table} WHERE project_id = (SELECT max(id) FROM projects_project) RETURNING 1")
     assert rebuild(None, Window(MIDNIGHT - 50 * DAY, NOW), now=NOW) > 0

@@ -25,7 +25,7 @@ BROKEN: dict[str, Any] = {"outcome": "error", "usage": USED, "error": {"category
 CUT_OFF: dict[str, Any] = {"stop_reason": "max_tokens"}
 INVALID: dict[str, Any] = {"quality": {"valid": False, "repairs": 2}}
 VALID: dict[str, Any] = {"quality": {"valid": True, "repairs": 0}}
-TABLES = ("facet_minute", "facet_hour", "cube_hour", "cube_day", "user_day", "user_month")
+TABLES = ("facet_minute", "facet_hour", "facet_day", "cube_hour", "cube_day", "user_day", "user_month")
 # Of the last hours, of minutes, of hours, of days: the first is read from the calls.
 PLACES = (NOW - HOUR / 60, NOW - HOUR, NOW - 5 * HOUR, NOW - 9 * DAY)
 
