@@ -15,11 +15,11 @@ from django.db import connection
 from ingest.dimensions import ABSENT, names_of
 from ingest.vocabulary import ErrorCategory
 from metrics.clauses import OfColumn, everything, places, sums, union
-from metrics.edges import Placed, places_of, shared, sums_of
 from metrics.facts import HISTOGRAMS
 from metrics.formulas import ALWAYS, Totals
 from metrics.gather import largest
 from metrics.marks import first_day_lacking
+from metrics.one_scan import Placed, places_of, shared, sums_of
 from metrics.plan import CALLS, MOST_CALLS, Piece, WindowTooWideError, plan
 from metrics.selection import INTERNED, Key, Question
 from metrics.slices import NONE, Dimension, Slice

@@ -104,8 +104,11 @@ def column(question: Question, piece: Piece) -> str:
     return COLUMNS[question.by]
 
 
-def where(question: Question, piece: Piece, also: Sql) -> Sql:
-    """Return the condition on the rows of a piece: the project, the time, the filters, and one more."""
+def where(question: Question, piece: Piece, also: Sql, *, facets: Sequence[int] = ()) -> Sql:
+    """Return the condition on the rows of a piece: the project, the time, the filters, and one more.
+
+    `facets`: the numbers of several facets, of which the rows may be, instead of that of the question.
+    """
     window = piece.window
     conditions = [Sql("project_id = %s", (question.project_id,))]
     if piece.table is CALLS:
@@ -117,7 +120,11 @@ def where(question: Question, piece: Piece, also: Sql) -> Sql:
         conditions += [Sql("bucket >= %s AND bucket < %s", (window.start.date(), window.end.date()))]
     else:
         conditions += [Sql("bucket >= %s AND bucket < %s", (window.start, window.end))]
-    conditions += _of_facet(question) if piece.table.name.startswith("facet_") else _of_columns(question)
+    if facets:
+        environment = question.filters.get("environment", 0)
+        conditions.append(Sql("facet = ANY(%s) AND environment_id = %s", (list(facets), environment)))
+    else:
+        conditions += _of_facet(question) if piece.table.name.startswith("facet_") else _of_columns(question)
     conditions.append(also)
     return Sql(
         "WHERE " + " AND ".join(condition.text for condition in conditions),
