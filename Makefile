@@ -26,13 +26,10 @@ demo: $(VENV)/.server node_modules/.ready
 up: $(VENV)/.server node_modules/.ready
 	@exec $(PY) manage.py up --port $(HTTP_PORT)
 
-# The storage tests run twice: on the embedded PostgreSQL and, where one is at hand, on the system's.
-test: $(VENV)/.dev node_modules/.ready lint
+# Lint is one of the parts.
+test: $(VENV)/.dev node_modules/.ready
 	$(PY) tests/browser.py
 	$(PY) -m tests.side_by_side -m "not long"
-	@url=$$($(PY) tests/system_postgres.py) && if [ -n "$$url" ]; then \
-		echo "Storage and migrations once more, on the system's PostgreSQL" && \
-		DATABASE_URL=$$url $(PY) -m pytest -m "storage and not long"; fi
 
 # Measuring which lines were run makes the tests a third slower.
 coverage: $(VENV)/.dev node_modules/.ready

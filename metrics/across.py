@@ -1,16 +1,14 @@
 # ruff: noqa: S608 — tables, columns and expressions come from declarations in this package, values are parameters
 """Across: the totals of several windows and cuts from one look at the data.
 
-A page that compares asks the same of many windows. Put one by one that is dozens of statements; here they are one for
-all sums and one for each histogram, whatever their number.
+A page that compares asks the same of many windows. Put one by one that is dozens of statements; here they are one,
+whatever their number.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
-
-from django.db import connection
 
 from ingest.dimensions import ABSENT, names_of
 from ingest.vocabulary import ErrorCategory
@@ -23,7 +21,7 @@ from metrics.one_scan import Placed, places_of, shared, sums_of
 from metrics.plan import CALLS, MOST_CALLS, Piece, WindowTooWideError, plan
 from metrics.selection import INTERNED, Key, Question
 from metrics.slices import NONE, Dimension, Slice
-from metrics.steps import Sql, alone
+from metrics.steps import Rows, Sql, Steps, alone
 from metrics.windows import FOREVER, Window
 
 
@@ -120,32 +118,58 @@ def _read(asked: Sequence[tuple[Question, Sequence[Piece] | None]], also: OfColu
     if not placed:
         return found
     together = shared(placed)
-    alone = [one for one in placed if not any(one in group for group in together)]
+    apart = [one for one in placed if not any(one in group for group in together)]
     facts = sorted(placed[0].question.facts)
+    histograms = [each for each in HISTOGRAMS if each.name in placed[0].question.histograms]
     added = union(
         [
-            *(_of(place, sums(question, piece, facts, Sql, also), facts) for place, question, piece in alone),
+            *(_of(place, sums(question, piece, facts, Sql, also), facts) for place, question, piece in apart),
             *(sums_of(group, facts) for group in together),
         ]
     )
-    with connection.cursor() as cursor:
-        cursor.execute(added.text, added.values)
-        for place, key, *values in cursor.fetchall():
-            totals = Totals(dict(zip(facts, map(int, values), strict=True)))
+    counted = [
+        union(
+            [
+                *(
+                    _of(place, places(question, piece, histogram, Sql, also), ["place", "calls"])
+                    for place, question, piece in apart
+                ),
+                *(places_of(group, histogram) for group in together),
+            ]
+        )
+        for histogram in histograms
+    ]
+    reads = [_as_text(added, facts), *(_as_text(each, ["place", "calls"]) for each in counted)]
+    of_sums, *of_histograms = alone(_read_at_once(reads))
+    for place, key, values in _rows(of_sums, asked):
+        totals = Totals(dict(zip(facts, values, strict=True)))
+        found[place].setdefault(key, Totals()).add(totals)
+    for histogram, rows in zip(histograms, of_histograms, strict=True):
+        for place, key, (bucket, calls) in _rows(rows, asked):
+            totals = Totals({}, {histogram.name: {bucket: calls}})
             found[place].setdefault(key, Totals()).add(totals)
-        for histogram in HISTOGRAMS:
-            if histogram.name not in placed[0].question.histograms:
-                continue
-            of_pieces = (
-                _of(place, places(question, piece, histogram, Sql, also), ["place", "calls"])
-                for place, question, piece in alone
-            )
-            counted = union([*of_pieces, *(places_of(group, histogram) for group in together)])
-            cursor.execute(counted.text, counted.values)
-            for place, key, bucket, calls in cursor.fetchall():
-                totals = Totals({}, {histogram.name: {bucket: int(calls)}})
-                found[place].setdefault(key, Totals()).add(totals)
     return found
+
+
+def _read_at_once(reads: Sequence[Sql]) -> Steps[Sequence[Rows]]:
+    return (yield reads)
+
+
+def _as_text(select: Sql, columns: Sequence[str]) -> Sql:
+    """Put cut and key into one text, and the numbers into another."""
+    numbers = ", ".join(columns)
+    return Sql(
+        f"SELECT concat_ws(' ', cut, key), concat_ws(',', {numbers}) FROM ({select.text}) AS of_cuts", select.values
+    )
+
+
+def _rows(
+    rows: Rows, asked: Sequence[tuple[Question, Sequence[Piece] | None]]
+) -> Iterator[tuple[int, Key, Sequence[int]]]:
+    for named, numbers in rows:
+        place, _, key = (named or "").partition(" ")
+        by_user = asked[int(place)][0].by == "user_id"
+        yield int(place), key if by_user else int(key), [int(number) for number in (numbers or "").split(",")]
 
 
 def _of(place: int, select: Sql, columns: Sequence[str]) -> Sql:

@@ -1,4 +1,4 @@
-"""Runs the tests in parts, two at a time: two cores are busy, where many tests only wait for a process of their own.
+"""Runs all checks in parts, three at a time: two cores are busy, where many tests only wait for a process of their own.
 
     python -m tests.side_by_side [options of pytest]
 
@@ -12,73 +12,98 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from tests import system_postgres
+
 ROOT: Final = Path(__file__).resolve().parent.parent
-# The longest first, so that the lanes end at about the same time. The part without a list has what is in no other.
-PARTS: Final[Mapping[str, Sequence[str]]] = {
-    "the rest": (),
-    "client": ("tests/llmclient", "tests/test_trace.py"),
-    "pages": ("tests/dashboard",),
-    "measuring": ("tests/metrics", "tests/alerting", "tests/budgets"),
-}
-LANES: Final = 2
+LANES: Final = 3
 # No test was selected, which is well for a part and a mistake for all of them.
 NOTHING_SELECTED: Final = 5
+PYTEST: Final = (sys.executable, "-m", "pytest")
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def coverage_file(self) -> str:
+        return f".coverage.{self.name.replace(' ', '-')}"
+
+
+def parts(options: Sequence[str]) -> list[Part]:
+    """Return the longest first, so that the lanes end at about the same time."""
+    client = ("tests/llmclient", "tests/test_trace.py")
+    pages = ("tests/dashboard",)
+    measuring = ("tests/metrics", "tests/alerting", "tests/budgets")
+    rest = ("tests", *(f"--ignore={path}" for path in (*client, *pages, *measuring)))
+    made = [
+        Part("the rest", (*PYTEST, *rest, *options)),
+        Part("client", (*PYTEST, *client, *options)),
+        Part("pages", (*PYTEST, *pages, *options)),
+        Part("measuring", (*PYTEST, *measuring, *options)),
+        Part("lint", ("make", "--no-print-directory", "lint")),
+    ]
+    # The storage tests run twice: on the embedded PostgreSQL and, where one is at hand, on the system's.
+    if url := system_postgres.find():
+        of_storage = Part("storage on the system's PostgreSQL", (*PYTEST, *options, "-m", "storage and not long"))
+        made.insert(4, Part(of_storage.name, of_storage.command, {"DATABASE_URL": url}))
+    return made
 
 
 def main() -> int:
     """The exit status: that of the first part that failed, in the order of the list."""
-    waiting: SimpleQueue[str] = SimpleQueue()
-    for part in PARTS:
+    listed = parts(sys.argv[1:])
+    waiting: SimpleQueue[Part] = SimpleQueue()
+    for part in listed:
         waiting.put(part)
     ended: dict[str, int] = {}
     with ThreadPoolExecutor(LANES) as lanes:
         for lane in [lanes.submit(run, number, waiting, ended) for number in range(LANES)]:
             lane.result()
-    files = [str(path) for part in PARTS if (path := Path(coverage_file(part))).exists()]
+    files = [part.coverage_file for part in listed if (ROOT / part.coverage_file).exists()]
     if files:
         subprocess.run([sys.executable, "-m", "coverage", "combine", *files], check=True)
         subprocess.run([sys.executable, "-m", "coverage", "report"], check=True)
-    if set(ended.values()) == {NOTHING_SELECTED}:
+    of_tests = {ended[part.name] for part in listed if part.command[: len(PYTEST)] == PYTEST}
+    if of_tests == {NOTHING_SELECTED}:
         return NOTHING_SELECTED
-    return next((ended[part] for part in PARTS if ended[part] not in (0, NOTHING_SELECTED)), 0)
+    return next((ended[part.name] for part in listed if ended[part.name] not in (0, NOTHING_SELECTED)), 0)
 
 
-def run(lane: int, waiting: "SimpleQueue[str]", ended: dict[str, int]) -> None:
+def run(lane: int, waiting: "SimpleQueue[Part]", ended: dict[str, int]) -> None:
     """One part after the other, as long as there is one."""
     while True:
         try:
             part = waiting.get_nowait()
         except Empty:
             return
-        sys.stdout.write(f"— {part} …\n")
+        sys.stdout.write(f"— {part.name} …\n")
         sys.stdout.flush()
         started = time.monotonic()
         own = {
-            "COVERAGE_FILE": coverage_file(part),
+            "COVERAGE_FILE": part.coverage_file,
             "TEST_REDIS_DB": str(7 + lane),
             "VITALS_HOME": str(ROOT / "var" / f"test-{lane}"),
         }
         done = subprocess.run(
-            command(part), env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            part.command,
+            env={**os.environ, **own, **part.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
-        ended[part] = done.returncode
+        ended[part.name] = done.returncode
         written = done.stdout.decode("utf-8", "replace")
-        ending = f"— {part}: {'failed' if done.returncode else 'passed'}, {time.monotonic() - started:.0f} s"
+        ending = f"— {part.name}: {'failed' if done.returncode else 'passed'}, {time.monotonic() - started:.0f} s"
         sys.stdout.write(f"{written}{ending}\n")
         sys.stdout.flush()
-
-
-def command(part: str) -> list[str]:
-    selection = PARTS[part] or ("tests", *(f"--ignore={path}" for paths in PARTS.values() for path in paths))
-    return [sys.executable, "-m", "pytest", *selection, *sys.argv[1:]]
-
-
-def coverage_file(part: str) -> str:
-    return f".coverage.{part.replace(' ', '-')}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Prints the URL of a PostgreSQL server of this machine that tests may use; nothing when there is none."""
+"""The PostgreSQL server of this machine that tests may use, if there is one."""
 
 import os
 
@@ -11,6 +11,7 @@ CANDIDATES = (
 
 
 def find() -> str:
+    """The URL of the first that is new enough and lets its user make databases; empty when there is none."""
     for url in filter(None, (os.environ.get("SYSTEM_DATABASE_URL"), *CANDIDATES)):
         try:
             with psycopg.connect(url, connect_timeout=2) as connection:
@@ -21,7 +22,3 @@ def find() -> str:
         if row and row[0] and version >= 150_000:
             return url
     return ""
-
-
-if __name__ == "__main__":
-    print(find())  # noqa: T201 - this is what the Makefile reads

@@ -110,7 +110,7 @@ def test_a_slice_nobody_is_in_has_no_parts(lived: World) -> None:
 def test_many_cuts_are_few_statements(lived: World, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     slice_ = Slice(lived.reading.pk)
     cuts = [Cut(window, by) for by in BY for window in WINDOWS]
-    with django_assert_num_queries(3):  # the sums, the latencies, the names
+    with django_assert_num_queries(2):  # the sums and the latencies, and the names
         asked(cuts, slice_)
 
 
