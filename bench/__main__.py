@@ -19,6 +19,7 @@ BENCHES = {
     "Pages": "pages",
     "The client": "client",
     "Removing personal data": "redaction",
+    "Pages in the browser": "browser",
     "Memory": "memory",
     "Start to first page": "startup",
 }

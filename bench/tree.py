@@ -46,13 +46,13 @@ def home() -> Iterator[Path]:
 
 
 @contextmanager
-def product(home: Path, page: str = "/login/") -> Iterator[Product]:
-    """`manage.py up` until the block ends; ready when the page was served."""
+def product(home: Path, page: str = "/login/", *options: str, root: Path = ROOT) -> Iterator[Product]:
+    """`manage.py up` of a checkout until the block ends; ready when the page was served."""
     port = free_port()
     environment = {**os.environ, "VITALS_HOME": str(home)}
     environment.pop("DATABASE_URL", None)
     begun = time.monotonic()
-    command = [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port)]
+    command = [sys.executable, str(root / "manage.py"), "up", "--port", str(port), *options]
     supervisor = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         while not fetched(port, page):

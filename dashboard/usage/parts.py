@@ -34,6 +34,8 @@ _COLUMNS: Final = {
     "latency_p95": "p95",
     "error_rate": "Errors",
 }
+# More rows than these nobody reads on a page, and they make it heavy. The files have all that were read.
+SHOWN: Final = 50
 # So much of the spend is what one looks for first.
 _MOST: Final = Decimal("0.8")
 # What applications can say of their calls, and how: shown where no call does.
@@ -59,15 +61,21 @@ class PartsPanel:
         columns = [metric for metric in _COLUMNS if metric in read.parts.total.readings]
         grid = Grid(
             list(_heads(look.query, read, columns)),
-            [_cells(read, part, columns) for part in _ordered(read)],
+            [_cells(read, part, columns) for part in _shown(read)],
             [_cells(read, read.parts.total, columns)] if len(every(read.parts)) > 1 else [],
             is_wide=True,
         )
         return Drawn(_takeaway(read), _table(read, columns), grid=grid if read.parts.parts else None)
 
 
+def _shown(read: UsageReadings) -> list[Part]:
+    """Return the first parts in order, and the others at the end when all others are meant."""
+    parts, other = _ordered(read), read.parts.other
+    return parts[:SHOWN] if len(parts) > SHOWN else [*parts, *([other] if other is not None else [])]
+
+
 def _ordered(read: UsageReadings) -> list[Part]:
-    """Return the parts in order, and the others at the end. What is unknown comes last."""
+    """Return the parts in order. What is unknown comes last."""
     sort = read.look.query.sort
 
     def place(part: Part) -> tuple[bool, Decimal]:
@@ -76,8 +84,7 @@ def _ordered(read: UsageReadings) -> list[Part]:
 
     found = read.parts
     is_known = sort == "change" or sort in found.total.readings
-    parts = sorted(found.parts, key=place) if sort and is_known else list(found.parts)
-    return [*parts, *([found.other] if found.other is not None else [])]
+    return sorted(found.parts, key=place) if sort and is_known else list(found.parts)
 
 
 def _change(read: UsageReadings, part: Part) -> Value:
@@ -183,6 +190,8 @@ def _takeaway(read: UsageReadings) -> str:
     if read.group == "version" and read.look.query.prompt_type == "":
         note = " Equal versions of several prompt types are one row here."
     largest = "" if not total else _largest(parts, Decimal(total))
+    if len(parts) > SHOWN:
+        note += f" Shown are the first {SHOWN}; the file has all of these."
     return f"{number}{largest}.{note}"
 
 
