@@ -1,6 +1,7 @@
 """Synthetic calls straight into the table: what a month of a busy product looks like, made by the database itself.
 
-Prompt types fix feature and mostly the model, users are skewed, one call in fifty fails, latencies are log-normal.
+Prompt types fix feature and mostly the model, users are skewed, one call in fifty fails, latencies are log-normal. One
+call in fifty is scored: whether it was valid and how helpful, and for half of them in a word.
 """
 
 from datetime import timedelta
@@ -10,7 +11,7 @@ from django.db import connection
 
 from ingest import dimensions
 from ingest.histogram import UPPER_MS
-from ingest.partitions import ensure_days
+from ingest.partitions import ensure_days, lower_bound
 from ingest.vocabulary import DimensionKind
 from metrics.windows import Window
 from projects.models import Project
@@ -44,6 +45,18 @@ SELECT (lpad(to_hex(ms), 12, '0') || '7' || lpad(to_hex(n %% 4096), 3, '0') || '
  ORDER BY ms
 """
 
+_SCORE: Final = """
+INSERT INTO score (project_id, call_id, name, value, label, at, received_at)
+SELECT project_id, id, name, value, label, started_at + interval '1 minute', started_at + interval '1 minute'
+  FROM (SELECT project_id, id, started_at, row_number() OVER (ORDER BY id) AS n
+          FROM request_log WHERE project_id = %(project)s AND id >= %(first)s AND id < %(end)s) AS call
+ CROSS JOIN LATERAL (
+       VALUES ('valid', (n %% 500 <> 0)::int::float8, NULL),
+              ('helpful', n %% 9 / 8.0, NULL),
+              ('tone', NULL, CASE WHEN n %% 300 = 0 THEN 'curt' ELSE 'kind' END)) AS told (name, value, label)
+ WHERE n %% 50 = 0 AND (name <> 'tone' OR n %% 100 = 0)
+"""
+
 
 def fill(project: Project, window: Window, calls: int) -> None:
     """Store so many calls evenly over a window that does not reach beyond one day."""
@@ -73,3 +86,5 @@ def fill(project: Project, window: Window, calls: int) -> None:
                 "upper": list(UPPER_MS[:-1]),
             },
         )
+        bounds = {"first": lower_bound(window.start), "end": lower_bound(window.end)}
+        cursor.execute(_SCORE, {"project": project.pk, **bounds})

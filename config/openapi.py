@@ -13,7 +13,7 @@ from ingest.scores import Score
 from ingest.store import Receipt
 from ingest.wire import MOST_EVENTS, MOST_SCORES, Rejection
 from metrics.asked import DIMENSIONS, MOST_LINES, MOST_PARTS
-from metrics.catalog import METRICS
+from metrics.catalog import DIMENSIONS_OF, METRICS
 from metrics.units import Unit
 
 Document = dict[str, Any]
@@ -26,7 +26,7 @@ _VALUE: Final[Document] = {
     "type": ["integer", "string", "null"],
     "description": "A sum is a whole number in the unit, a quotient text with all its digits, unknown is null.",
 }
-_FILTERS: Final = (*DIMENSIONS,)
+_FILTERS: Final = tuple(name for name in DIMENSIONS if name != "score")
 _WRONG: Final = {
     "400": "A parameter, header or part of the body is wrong; `field` names it.",
     "401": "No key, or one that is mistyped, unknown, revoked or expired.",
@@ -97,6 +97,7 @@ def _read() -> Document:
         _parameter("from", "query", _TEXT, "2026-11-22T14:00:00Z, now, now-30m, now-6h, now-7d; default now-24h."),
         _parameter("to", "query", _TEXT, "As from; exclusive; default now."),
         *(_parameter(name, "query", _TEXT, "Only calls with this name; (none): without one.") for name in _FILTERS),
+        _parameter("score", "query", _TEXT, "Only scores with this name; for metrics of scores."),
     ]
     by = _parameter("by", "query", {"enum": list(DIMENSIONS)})
     bucket = _parameter("bucket", "query", _TEXT, "5m, 1h (default), 1d, …")
@@ -127,7 +128,9 @@ def _answers() -> Document:
     line = _object(
         {"values": {"type": "array", "items": _VALUE}, "calls": {"type": "array", "items": _NUMBER}}, name=_TEXT
     )
+    dimensions = {"type": "array", "items": {"enum": list(DIMENSIONS)}}
     about = {"metric": _TEXT, "label": _TEXT, "unit": _UNIT, "better": {"enum": ["lower", "higher"]}}
+    about |= {"of": {"enum": list(DIMENSIONS_OF)}, "dimensions": dimensions}
     return {
         "Error": _object({"error": _TEXT}, field=_TEXT),
         "Stored": _object(dict.fromkeys(Receipt._fields, _NUMBER) | rejected | policy, scores_accepted=_NUMBER),
@@ -136,7 +139,7 @@ def _answers() -> Document:
         "Catalog": _object(
             {
                 "metrics": {"type": "array", "items": _object(about | {"description": _TEXT})},
-                "dimensions": {"type": "array", "items": {"enum": list(DIMENSIONS)}},
+                "dimensions": dimensions,
             }
         ),
         "Value": _object(head | number),

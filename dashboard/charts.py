@@ -209,6 +209,7 @@ def _layout(unit: Unit, scale: float, drawn: Sequence[Line]) -> Figure:
         Unit.RATIO: {"ticksuffix": " %", "hoverformat": ".2f"},
         Unit.COUNT: {"hoverformat": ",.4~r"},
         Unit.TOKENS: {"hoverformat": ",.4~s"},
+        Unit.NUMBER: {"hoverformat": ",.4~g"},
     }
     whole = unit in (Unit.COUNT, Unit.TOKENS)
     y = {**axis[unit]} | ({"tickformat": ",~s" if _largest(drawn) >= 10_000 else ",d"} if whole else {})

@@ -42,6 +42,12 @@ def time_of(call_id: UUID) -> datetime:
     return EPOCH + (call_id.int >> 80) * _MILLISECOND
 
 
+def buckets_of(call_ids: Iterable[int], span: timedelta) -> list[datetime]:
+    """The starts of the buckets of this length, counted from 1970 in UTC, in which calls with these ids began."""
+    length = span // _MILLISECOND
+    return [EPOCH + bucket * span for bucket in sorted({(call_id >> 80) // length for call_id in call_ids})]
+
+
 def storable(now: datetime) -> tuple[datetime, datetime]:
     """The half-open range of start times whose calls can be stored."""
     return kept_from("request_log", now), now + CLOCK_TOLERANCE

@@ -1,6 +1,7 @@
 """Dropping what is too old: whole days of calls, and of bodies, which are kept for a shorter time.
 
-A day of calls goes only when they are counted: its totals stay for ever, and are made from all its calls or not at all.
+A day of calls goes only when they are counted, and so are its scores: its totals stay for ever, and are made from all
+its calls or not at all.
 
 What lies in quarantine may hold prompts, so it goes when a body of the same age would. What a process said about itself
 goes with its last calls, and so do the changes of its breakers. A score goes with the day of its call.
@@ -43,9 +44,10 @@ def drop_expired(*, now: datetime) -> list[str]:
     first_call = kept_from("request_log", now)
     ClientInstance.objects.filter(last_seen_at__lt=first_call).delete()
     BreakerTransition.objects.filter(at__lt=first_call).delete()
+    first_scored = min([first_call, *(midnight(partition.day) for partition in partitions("request_log")[:1])])
     for project in Project.objects.all():
         # By project, because the key of the table begins with it.
-        Score.objects.filter(project=project, call_id__lt=lower_bound(first_call)).delete()
+        Score.objects.filter(project=project, call_id__lt=lower_bound(first_scored)).delete()
     return dropped
 
 
@@ -77,8 +79,8 @@ def _drop(partition: Partition) -> bool:
 def _is_marked(cursor: CursorWrapper, partition: Partition) -> bool:
     """Whether a rollup has yet to be made from the calls of this day."""
     cursor.execute(
-        "SELECT EXISTS (SELECT FROM rollup_dirty WHERE grain <= %s AND bucket >= %s AND bucket < %s)",
-        [Grain.DAY, midnight(partition.day), midnight(partition.day + timedelta(days=1))],
+        "SELECT EXISTS (SELECT FROM rollup_dirty WHERE grain <> %s AND bucket >= %s AND bucket < %s)",
+        [Grain.MONTH, midnight(partition.day), midnight(partition.day + timedelta(days=1))],
     )
     (marked,) = cursor.fetchone()
     return bool(marked)

@@ -4,7 +4,7 @@ A score belongs to a call by its id alone, so it may arrive first. The newest of
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -30,7 +30,9 @@ SELECT %(project)s, told.*, %(now)s
    SET value = excluded.value, label = excluded.label, comment = excluded.comment, at = excluded.at,
        received_at = excluded.received_at
  WHERE excluded.at > kept.at
+RETURNING call_id
 """
+_HOUR: Final = timedelta(hours=1)
 
 
 class Score(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -71,8 +73,11 @@ def quality(call: RequestLog, told: Mapping[str, float | None]) -> tuple[bool | 
     return None if valid is None else bool(valid), repairs
 
 
-def keep(cursor: CursorWrapper, scores: Iterable[Score], *, project_id: int, now: datetime) -> None:
-    """Writes the scores, in the caller's transaction. Of two of one name and call the newer stays."""
+def keep(cursor: CursorWrapper, scores: Iterable[Score], *, project_id: int, now: datetime) -> list[datetime]:
+    """Writes the scores, in the caller's transaction, and says which hours of calls have other scores now.
+
+    Of two of one name and call the newer stays.
+    """
     newest: dict[tuple[UUID, str], Score] = {}
     for score in scores:
         key = (score.call_id, score.name)
@@ -81,7 +86,7 @@ def keep(cursor: CursorWrapper, scores: Iterable[Score], *, project_id: int, now
     # In one order, so that two batches do not wait for each other.
     told = [newest[key] for key in sorted(newest)]
     if not told:
-        return
+        return []
     cursor.execute(
         _UPSERT,
         {
@@ -95,3 +100,4 @@ def keep(cursor: CursorWrapper, scores: Iterable[Score], *, project_id: int, now
             "times": [score.at for score in told],
         },
     )
+    return partitions.buckets_of({call_id.int for (call_id,) in cursor.fetchall()}, _HOUR)

@@ -6,7 +6,7 @@ commit together; who is told "stored" may rely on it.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -24,6 +24,7 @@ __all__ = ["Origin", "Receipt", "sqlstate_of", "store"]
 
 # How often a batch is tried before the database's error is passed on: each reason to try again arises about once.
 _TRIES: Final = 5
+_MINUTE: Final = timedelta(minutes=1)
 _UNIQUE_VIOLATION: Final = "23505"
 _CHECK_VIOLATION: Final = "23514"
 _TRANSIENT: Final = frozenset({"40P01", "40001"})
@@ -124,10 +125,12 @@ def _write(prepared: Batch, told: _Told, *, is_fresh: bool, now: datetime) -> Re
             if bodies:
                 _copy(cursor, "request_body (id, project_id, dictionary_id, body)", bodies)
         if new:
-            minutes = _minutes(row.id for row in new)
+            minutes = partitions.buckets_of((row.id for row in new), _MINUTE)
             cursor.execute(_MARKS, [minutes, now, project_id, Grain.MINUTE.value])
         put_aside = quarantine.keep(prepared.outside, project_id=project_id, now=now) if prepared.outside else 0
-        scores.keep(cursor, told.scores, project_id=project_id, now=now)
+        marked = scores.keep(cursor, told.scores, project_id=project_id, now=now)
+        if marked:
+            cursor.execute(_MARKS, [marked, now, project_id, Grain.SCORE_HOUR.value])
         if told.report is not None:
             # Last, because batches of one process queue up for this row until the transaction ends.
             client_report.keep(cursor, told.report, project_id=project_id, now=now, received=len(new) + put_aside)
@@ -159,8 +162,3 @@ def _copy(cursor: CursorWrapper, target: str, encoded: Iterable[bytes]) -> None:
     # COPY ends, and tells its errors, outside the methods Django wraps.
     with connection.wrap_database_errors, cursor.copy(statement) as copy:
         copy.write(b"".join((rows.HEADER, *encoded, rows.TRAILER)))
-
-
-def _minutes(call_ids: Iterable[int]) -> list[datetime]:
-    minutes = {(call_id >> 80) // 60_000 for call_id in call_ids}
-    return [datetime.fromtimestamp(0, UTC) + timedelta(minutes=minute) for minute in sorted(minutes)]

@@ -118,10 +118,13 @@ class DimensionKind(IntEnum):
 class Grain(IntEnum):
     """The size of a rollup bucket. A mark in `rollup_dirty` names the grain whose bucket is to be recomputed.
 
-    A month is marked by each day of it that was recomputed.
+    A month is marked by each day of it that was recomputed. Scores have marks of their own, because one may come weeks
+    after its call: then its hour is counted again for scores alone.
     """
 
     MINUTE = 0
     HOUR = 1
     DAY = 2
     MONTH = 3
+    SCORE_HOUR = 4
+    SCORE_DAY = 5

@@ -19,7 +19,7 @@ from ingest.store import sqlstate_of
 from metrics import asked, queries
 from metrics.asked import Asked, AskedError
 from metrics.auth import MayRead, Reader, ReadKeyAuthentication, ReadThrottle
-from metrics.catalog import METRICS, Metric
+from metrics.catalog import DIMENSIONS_OF, METRICS, Metric
 from metrics.queries import WindowTooWideError
 from metrics.readings import Part, Value
 from projects.models import ReadKey
@@ -75,7 +75,7 @@ class ValueView(ReadView):
     """One number."""
 
     def answer(self, metric: Metric, request: Request, key: ReadKey, now: datetime) -> dict[str, Any]:
-        question = asked.value(_data(request), project_id=key.project_id, environment=key.environment, now=now)
+        question = asked.value(metric, _data(request), project_id=key.project_id, environment=key.environment, now=now)
         reading = queries.value(metric.key, question.window, question.slice, now=now)
         return _head(metric, question, reading.complete_to) | {
             "value": _exact(reading.value),
@@ -88,7 +88,7 @@ class SeriesView(ReadView):
     """The metric over time, whole or in its largest parts."""
 
     def answer(self, metric: Metric, request: Request, key: ReadKey, now: datetime) -> dict[str, Any]:
-        question = asked.series(_data(request), project_id=key.project_id, environment=key.environment, now=now)
+        question = asked.series(metric, _data(request), project_id=key.project_id, environment=key.environment, now=now)
         found = queries.series(
             metric.key,
             question.window,
@@ -115,7 +115,7 @@ class BreakdownView(ReadView):
 
     def answer(self, metric: Metric, request: Request, key: ReadKey, now: datetime) -> dict[str, Any]:
         question = asked.breakdown(
-            metric.key, _data(request), project_id=key.project_id, environment=key.environment, now=now
+            metric, _data(request), project_id=key.project_id, environment=key.environment, now=now
         )
         assert question.by is not None
         found = queries.breakdown(question.by, [metric.key], question.window, question.slice, top=question.top, now=now)
@@ -138,6 +138,8 @@ def _about(metric: Metric) -> dict[str, Any]:
         "unit": metric.unit.value,
         "better": metric.better,
         "description": metric.description,
+        "of": metric.source,
+        "dimensions": DIMENSIONS_OF[metric.source],
     }
 
 

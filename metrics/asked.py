@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 
 from ingest.vocabulary import ErrorCategory
-from metrics.catalog import METRICS
+from metrics.catalog import DIMENSIONS_OF, Metric
 from metrics.formulas import Sum
 from metrics.slices import NONE, Dimension, Slice
 from metrics.windows import Window, ceil, floor
@@ -49,14 +49,14 @@ class Asked:
 Data = Mapping[str, Sequence[str]]
 
 
-def value(data: Data, *, project_id: int, environment: str, now: datetime) -> Asked:
+def value(metric: Metric, data: Data, *, project_id: int, environment: str, now: datetime) -> Asked:
     """Read the question for one number. `environment`: the only one the key may read; empty: any. Raises AskedError."""
-    return _Reader(data, now, _OF_ALL).asked(project_id, environment)
+    return _Reader(metric, data, now, _OF_ALL).asked(project_id, environment)
 
 
-def series(data: Data, *, project_id: int, environment: str, now: datetime) -> Asked:
+def series(metric: Metric, data: Data, *, project_id: int, environment: str, now: datetime) -> Asked:
     """Read the question for a series. Raises AskedError."""
-    reader = _Reader(data, now, (*_OF_ALL, "bucket", "by", "top"))
+    reader = _Reader(metric, data, now, (*_OF_ALL, "bucket", "by", "top"))
     found = reader.asked(project_id, environment)
     bucket = reader.bucket(found.window)
     by = reader.dimension(is_required=False)
@@ -66,23 +66,24 @@ def series(data: Data, *, project_id: int, environment: str, now: datetime) -> A
     return Asked(found.window, found.slice, bucket, by, top)
 
 
-def breakdown(metric: str, data: Data, *, project_id: int, environment: str, now: datetime) -> Asked:
+def breakdown(metric: Metric, data: Data, *, project_id: int, environment: str, now: datetime) -> Asked:
     """Read the question for the parts of a metric. Raises AskedError."""
-    reader = _Reader(data, now, (*_OF_ALL, "by", "top"))
+    reader = _Reader(metric, data, now, (*_OF_ALL, "by", "top"))
     found = reader.asked(project_id, environment)
     by = reader.dimension(is_required=True)
-    if by == "user_id" and not isinstance(METRICS[metric].formula, Sum):
-        raise AskedError("by", f"users can be ordered by a sum only, and {metric} is none")
+    if by == "user_id" and not isinstance(metric.formula, Sum):
+        raise AskedError("by", f"users can be ordered by a sum only, and {metric.key} is none")
     return Asked(found.window, found.slice, by=by, top=reader.number("top", 10, MOST_PARTS))
 
 
 class _Reader:
-    def __init__(self, data: Data, now: datetime, known: Sequence[str]) -> None:
+    def __init__(self, metric: Metric, data: Data, now: datetime, known: Sequence[str]) -> None:
         for name, values in data.items():
             if name not in known:
                 raise AskedError(name[:64], f"is not a parameter here; there are {', '.join(known)}")
             if len(values) > 1:
                 raise AskedError(name, "is given more than once")
+        self._metric = metric
         self._data = data
         self._now = now
 
@@ -99,6 +100,12 @@ class _Reader:
         if environment and filters["environment"] not in ("", environment):
             raise AskedError("environment", f"this key reads {environment} only")
         filters["environment"] = filters["environment"] or environment
+        known = DIMENSIONS_OF[self._metric.source]
+        for name, written in filters.items():
+            if written and name not in known:
+                raise AskedError(name, f"is not known of {self._metric.source}, which {self._metric.key} is about")
+        if self._metric.of_one_score and not filters["score"]:
+            raise AskedError("score", f"must be the name of a score: {self._metric.key} of several means nothing")
         return Asked(self._window(), Slice(project_id, **filters))
 
     def _window(self) -> Window:
@@ -144,9 +151,10 @@ class _Reader:
         written = self.text("by")
         if written == "" and not is_required:
             return None
-        found = next((name for name in DIMENSIONS if name == written), None)
+        known = DIMENSIONS_OF[self._metric.source]
+        found = next((name for name in known if name == written), None)
         if found is None:
-            raise AskedError("by", f"must be one of {', '.join(DIMENSIONS)}")
+            raise AskedError("by", f"must be one of {', '.join(known)}")
         return found
 
     def number(self, name: str, default: int, most: int) -> int:

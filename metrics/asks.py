@@ -12,7 +12,8 @@ from itertools import count, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from metrics.catalog import METRICS, Metric
+from metrics import breaker_time
+from metrics.catalog import DIMENSIONS_OF, METRICS, Metric, Source
 from metrics.formulas import ALWAYS, Columns, Sum, Totals, columns_of
 from metrics.gather import Keep, Strip, gather, gather_rest, gather_strips, largest
 from metrics.marks import first_day_lacking
@@ -31,6 +32,8 @@ _NOTHING: Final = Totals()
 _COUNTED: Final = frozenset({"requests"})
 # What each column holds where there were no calls.
 _EMPTY: Final = columns_of([_NOTHING])
+# What counts the single things a metric is about.
+_COUNT_OF: Final[Mapping[Source, str]] = {"calls": "requests", "scores": "scores"}
 # All parts are read when there are at most so many times those that get a line.
 _READ_AT_ONCE: Final = 2
 
@@ -47,7 +50,9 @@ class _Grid(NamedTuple):
 
 def values(metrics: Sequence[str], window: Window, slice_: Slice, *, now: datetime) -> Steps[dict[str, Reading]]:
     """Find several metrics of the same calls, by key."""
-    asked = _asked(metrics)
+    asked = _asked(metrics, slice_)
+    if asked[0].source == "breakers":
+        return (yield from breaker_time.values(asked[0].key, window, slice_, now=now))
     question = yield from _question(asked, window, slice_, now=now)
     if question is None:
         return _readings(asked, _NOTHING, now)
@@ -67,7 +72,9 @@ def several_series(
     now: datetime,
 ) -> Steps[dict[str, tuple[Series, ...]]]:
     """Find the series of several metrics, by key."""
-    asked = _asked(metrics)
+    asked = _asked(metrics, slice_, by)
+    if asked[0].source == "breakers":
+        return (yield from breaker_time.series(asked[0].key, window, slice_, bucket=bucket, by=by, top=top, now=now))
     question, names = yield from beside(
         _question(asked, window, slice_, now=now, step=bucket, by=by), _names(slice_.project_id, by)
     )
@@ -101,7 +108,9 @@ def breakdown(
     now: datetime,
 ) -> Steps[Breakdown]:
     """Find the parts with the largest `order_by` (default: the first metric), and the rest together."""
-    asked = _asked(metrics)
+    asked = _asked(metrics, slice_, dimension)
+    if asked[0].source == "breakers":
+        return (yield from breaker_time.breakdown(asked[0].key, dimension, window, slice_, top=top, now=now))
     order = METRICS[order_by] if order_by is not None else asked[0]
     question = yield from _question(asked, window, slice_, now=now, by=dimension)
     if question is None:
@@ -130,8 +139,14 @@ def breakdown(
     )
 
 
-def _asked(metrics: Iterable[str]) -> list[Metric]:
-    return [METRICS[key] for key in metrics]
+def _asked(metrics: Iterable[str], slice_: Slice, by: Dimension | None = None) -> list[Metric]:
+    """Return the metrics, all of them of one source that knows the conditions and the cut."""
+    asked = [METRICS[key] for key in metrics]
+    (source,) = {metric.source for metric in asked}
+    unknown = {*slice_.filters, *([by] if by else [])}.difference(DIMENSIONS_OF[source])
+    if unknown:
+        raise ValueError(f"of {source} it is not known: {', '.join(sorted(unknown))}")
+    return asked
 
 
 def _question(
@@ -155,12 +170,19 @@ def _question(
         filters,
         window,
         now,
-        facts=(ALWAYS if step is None else _COUNTED).union(*(metric.facts for metric in asked)),
+        facts=_always(asked[0], step).union(*(metric.facts for metric in asked)),
         histograms=frozenset(metric.formula.histogram for metric in asked if metric.formula.histogram),
         step=step,
         by=by,
         months_until=lacking or FOREVER,
     )
+
+
+def _always(metric: Metric, step: timedelta | None = None) -> frozenset[str]:
+    """Return the facts that every answer needs beside its metrics."""
+    if metric.source == "scores":
+        return METRICS[_COUNT_OF["scores"]].facts
+    return ALWAYS if step is None else _COUNTED
 
 
 def _names(project_id: int, by: Dimension | None) -> Steps[Mapping[Key, str]]:
@@ -174,11 +196,11 @@ def _lines(
 ) -> Steps[tuple[Mapping[Key, Strip], Sequence[Key]]]:
     """Find the cells of the keys worth a line of their own, and those keys in order; None is all others together.
 
-    A rate or a latency is no reason for a line, so keys go by requests then.
+    A rate or a latency is no reason for a line, so keys go by how many there are then.
     """
     if question.by is None:
         return (yield from gather_strips(question, pieces, None)), [0]
-    order = metric if isinstance(metric.formula, Sum) else METRICS["requests"]
+    order = metric if isinstance(metric.formula, Sum) else METRICS[_COUNT_OF[metric.source]]
     if question.by == "user_id" or len(names) > _READ_AT_ONCE * top:
         keep = _keep((yield from _ranked(question, order, top)), top, names)
         strips: Mapping[Key, Strip] = yield from gather_strips(question, pieces, keep)
@@ -201,7 +223,7 @@ def _ranked(question: Question, order: Metric, top: int) -> Steps[Sequence[Key] 
     ranked = replace(
         question,
         step=None,
-        facts=ALWAYS | order.facts,
+        facts=_always(order) | order.facts,
         histograms=frozenset({order.formula.histogram} - {""}),
     )
     pieces = plan(ranked)
@@ -233,7 +255,7 @@ def _readings(asked: Sequence[Metric], totals: Totals, complete: datetime) -> di
 
 
 def _reading(metric: Metric, cell: Columns, complete: datetime) -> Reading:
-    (value,) = metric.formula.values(cell) if cell["requests"] != [0] else (metric.empty,)
+    (value,) = metric.formula.values(cell)
     return Reading(metric.key, value, metric.formula.samples(cell)[0], complete, cell["unpriced"][0])
 
 

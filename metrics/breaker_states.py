@@ -84,12 +84,12 @@ class Episodes:
     """Only the newest changes were read; there were more."""
 
 
-def episodes(project_id: int, window: Window) -> Steps[Episodes]:
-    """Find the episodes of each group of models that was not closed all the time."""
-    values = project_id, window.start - BEFORE, window.end, MOST_CHANGES + 1
+def episodes(project_id: int, window: Window, *, most: int = MOST_CHANGES) -> Steps[Episodes]:
+    """Find the episodes of each group of models that was not closed all the time, from the newest changes."""
+    values = project_id, window.start - BEFORE, window.end, most + 1
     (rows,) = yield [Sql(_CHANGES, values)]
     changes = sorted((_change(group or "", told or "") for group, told in rows), key=lambda change: change.at)
-    return Episodes(told_by(changes[-MOST_CHANGES:], window), is_cut=len(changes) > MOST_CHANGES)
+    return Episodes(told_by(changes[-most:], window), is_cut=len(changes) > most)
 
 
 def _change(group: str, told: str) -> Change:

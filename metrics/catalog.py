@@ -3,11 +3,23 @@
 Pages, alert rules, mails and exports take labels, units and formulas from here and nowhere else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from metrics.formulas import Formula, Percentile, Ratio, Sum
+from metrics.slices import Dimension
 from metrics.units import Unit
+
+Source = Literal["calls", "scores", "breakers"]
+
+_DIMENSIONS: Final[tuple[Dimension, ...]] = get_args(Dimension)
+# What is known of each: the fields of a slice that may be set, and that answers can be cut by.
+DIMENSIONS_OF: Final[Mapping[Source, tuple[Dimension, ...]]] = {
+    "calls": tuple(dimension for dimension in _DIMENSIONS if dimension != "score"),
+    "scores": _DIMENSIONS,
+    "breakers": ("model",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,10 @@ class Metric:
     empty: Literal[0] | None = None
     """The value where there were no calls: a sum of nothing is 0, a rate or a latency of nothing is unknown."""
     alertable: bool = False
+    source: Source = "calls"
+    """What it is measured of. Metrics of different sources are different questions."""
+    of_one_score: bool = False
+    """It makes sense for scores of one name only: nobody told what scale each is on."""
 
     @property
     def facts(self) -> frozenset[str]:
@@ -467,6 +483,37 @@ _ENTRIES: Final = (
         "What the provider's prompt cache saved; below zero when writing to it cost more. An estimate at list prices:"
         " rates for long prompts, batches, fast mode and regions are left out.",
         empty=0,
+    ),
+    Metric(
+        "scores",
+        "Scores",
+        Unit.COUNT,
+        "higher",
+        Sum("scores", sample="scores"),
+        "What people and programs told of answers, numbers and words, at the time of the call it was told of.",
+        empty=0,
+        source="scores",
+    ),
+    Metric(
+        "score_mean",
+        "Mean score",
+        Unit.NUMBER,
+        "higher",
+        Ratio(("score_total",), of=("score_numbers",)),
+        "Mean of the numbers told under one name, on whatever scale they are; at the time of the call.",
+        source="scores",
+        of_one_score=True,
+    ),
+    Metric(
+        "breaker_open_ms",
+        "Breaker open",
+        Unit.MILLISECONDS,
+        "lower",
+        Sum("breaker_open_ms", sample="breakers"),
+        "Time in which at least one client's breaker was open, of any group of models or of one; not the time in which"
+        " it let single calls through to find out.",
+        empty=0,
+        source="breakers",
     ),
 )
 

@@ -4,11 +4,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from ingest.partitions import lower_bound
 from metrics.facets import CUBE_DIMENSIONS, FACETS, facet_of
-from metrics.facts import CALLS_AND_PRICES, FACTS, Histogram
-from metrics.plan import CALLS, Piece
+from metrics.facts import CALLS_AND_PRICES, FACTS, SCORE_FACTS, Histogram
+from metrics.plan import CALLS, ONE_BY_ONE, SCORES, Piece
+from metrics.score_sql import scored
 from metrics.selection import Question
 from metrics.steps import Sql
 
@@ -16,6 +18,7 @@ COLUMNS: Final = {
     **CUBE_DIMENSIONS,
     **{facet.dimension: facet.of_call for facet in FACETS if facet.dimension},
     "user_id": "user_id",
+    "score": "name",
 }
 _AT_LIST_PRICE: Final = frozenset(fact.name for fact in FACTS if fact.at_list_price)
 _DATED: Final = frozenset({"user_day", "user_month"})
@@ -35,23 +38,24 @@ def everything(_: str) -> Sql:
 
 def sums(question: Question, piece: Piece, facts: Sequence[str], key: OfColumn, also: OfColumn) -> Sql:
     """Select start, key and the sums of some facts of one piece."""
-    of_calls = {fact.name: fact.of_calls for fact in FACTS}
+    of_calls = {fact.name: fact.of_calls for fact in (*FACTS, *SCORE_FACTS)}
     selected = ", ".join(
-        f"{of_calls[name]} AS {name}" if piece.table is CALLS else f"sum({name}) AS {name}" for name in facts
+        f"{of_calls[name]} AS {name}" if piece.table in ONE_BY_ONE else f"sum({name}) AS {name}" for name in facts
     )
-    calls = CALLS_AND_PRICES if _AT_LIST_PRICE.intersection(facts) else CALLS.name
-    return _grouped(question, piece, selected, key, also, table=calls if piece.table is CALLS else piece.table.name)
+    at_list_price = piece.table is CALLS and _AT_LIST_PRICE.intersection(facts)
+    table = Sql(CALLS_AND_PRICES) if at_list_price else rows_of(question, piece)
+    return _grouped(question, piece, selected, key, also, table=table)
 
 
 def places(question: Question, piece: Piece, histogram: Histogram, key: OfColumn, also: OfColumn) -> Sql:
     """Select start, key, place in a histogram and the calls there, of one piece."""
     if piece.table is CALLS:
-        place, calls, table = histogram.of_call, "count(*)", CALLS.name
+        place, calls, table = histogram.of_call, "count(*)", Sql(CALLS.name)
         also = _and(also, f"{histogram.of_call} IS NOT NULL")
     else:
         place, calls = "place", "sum(calls)"
         counted = f"unnest({histogram.name}_buckets, {histogram.name}_counts) AS counted (place, calls)"
-        table = f"{piece.table.name}, {counted}"
+        table = Sql(f"{piece.table.name}, {counted}")
     return _grouped(question, piece, f"{calls} AS calls", key, also, place=f", {place} AS place", table=table)
 
 
@@ -64,15 +68,25 @@ def _and(also: OfColumn, condition: str) -> OfColumn:
 
 
 def _grouped(
-    question: Question, piece: Piece, values: str, key: OfColumn, also: OfColumn, *, table: str, place: str = ""
+    question: Question, piece: Piece, values: str, key: OfColumn, also: OfColumn, *, table: Sql, place: str = ""
 ) -> Sql:
     of_key = column(question, piece)
     start, of, rows = _start(question, piece), key(of_key), where(question, piece, also(of_key))
     groups = "1, 2, 3" if place else "1, 2"
     return Sql(
-        f"SELECT {start.text} AS start, {of.text} AS key{place}, {values} FROM {table} {rows.text} GROUP BY {groups}",
-        (*start.values, *of.values, *rows.values),
+        f"SELECT {start.text} AS start, {of.text} AS key{place}, {values} FROM {table.text} {rows.text}"
+        f" GROUP BY {groups}",
+        (*start.values, *of.values, *table.values, *rows.values),
     )
+
+
+def rows_of(question: Question, piece: Piece) -> Sql:
+    """Return the rows a piece is read from, as what follows FROM."""
+    return scored(question.project_id, *_bounds(piece)) if piece.table is SCORES else Sql(piece.table.name)
+
+
+def _bounds(piece: Piece) -> tuple[UUID, UUID]:
+    return lower_bound(piece.window.start), lower_bound(piece.window.end + _ALMOST_A_MILLISECOND)
 
 
 def union(selects: Iterable[Sql]) -> Sql:
@@ -90,7 +104,7 @@ def _start(question: Question, piece: Piece) -> Sql:
 
 
 def _time(piece: Piece) -> str:
-    if piece.table is CALLS:
+    if piece.table in ONE_BY_ONE:
         return "started_at"
     return "bucket::timestamp AT TIME ZONE 'UTC'" if piece.table.name in _DATED else "bucket"
 
@@ -99,7 +113,7 @@ def column(question: Question, piece: Piece) -> str:
     """Return the column that holds the key the question cuts by."""
     if question.by is None:
         return "0"
-    if piece.table.name.startswith("facet_"):
+    if piece.table.is_facets and question.by != "score":
         return "environment_id" if question.by == "environment" else "key"
     return COLUMNS[question.by]
 
@@ -111,10 +125,9 @@ def where(question: Question, piece: Piece, also: Sql, *, facets: Sequence[int] 
     """
     window = piece.window
     conditions = [Sql("project_id = %s", (question.project_id,))]
-    if piece.table is CALLS:
+    if piece.table in ONE_BY_ONE:
         # The ids bound the scan, the times cut it exactly: ids know whole milliseconds only.
-        bounds = lower_bound(window.start), lower_bound(window.end + _ALMOST_A_MILLISECOND)
-        conditions += [Sql("id >= %s AND id < %s", bounds)]
+        conditions += [Sql("id >= %s AND id < %s", _bounds(piece))]
         conditions += [Sql("started_at >= %s AND started_at < %s", (window.start, window.end))]
     elif piece.table.name in _DATED:
         conditions += [Sql("bucket >= %s AND bucket < %s", (window.start.date(), window.end.date()))]
@@ -124,7 +137,7 @@ def where(question: Question, piece: Piece, also: Sql, *, facets: Sequence[int] 
         environment = question.filters.get("environment", 0)
         conditions.append(Sql("facet = ANY(%s) AND environment_id = %s", (list(facets), environment)))
     else:
-        conditions += _of_facet(question) if piece.table.name.startswith("facet_") else _of_columns(question)
+        conditions += _of_facet(question) if piece.table.is_facets else _of_columns(question)
     conditions.append(also)
     return Sql(
         "WHERE " + " AND ".join(condition.text for condition in conditions),
@@ -133,7 +146,7 @@ def where(question: Question, piece: Piece, also: Sql, *, facets: Sequence[int] 
 
 
 def _of_facet(question: Question) -> list[Sql]:
-    (dimension,) = (question.dimensions - {"environment"}) or {""}
+    (dimension,) = (question.dimensions - {"environment", "score"}) or {""}
     facet = facet_of(dimension)
     assert facet is not None, dimension  # the plan chose facets because there is one
     environment = question.filters.get("environment", 0)
@@ -146,6 +159,8 @@ def _of_facet(question: Question) -> list[Sql]:
         conditions.append(Sql("key = %s", (question.filters[dimension],)))
     if question.by == "error":
         conditions.append(Sql("key <> 0"))
+    if "score" in question.filters:
+        conditions.append(Sql(f"{COLUMNS['score']} = %s", (question.filters["score"],)))
     return conditions
 
 

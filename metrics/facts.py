@@ -16,7 +16,7 @@ def _listed(words: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One column of the rollups. `of_calls` is its SQL over rows of request_log; rows of it merge by sum."""
+    """One column of the rollups. `of_calls` is its SQL over single calls, or scores; rows of it merge by sum."""
 
     name: str
     of_calls: str
@@ -139,6 +139,17 @@ HISTOGRAMS: Final = (
     ),
 )
 
+# Of scores, each beside its call (`metrics.score_sql`). Numbers are told as floats; added up as the decimals that stand
+# for them, their sum does not depend on the order.
+SCORE_FACTS: Final = (
+    Fact("scores", "count(*)"),
+    Fact("score_numbers", "count(value)"),
+    Fact("score_total", "coalesce(sum(value::text::numeric), 0)"),
+)
+
 FACT_NAMES: Final = frozenset(fact.name for fact in FACTS)
+SCORE_FACT_NAMES: Final = frozenset(fact.name for fact in SCORE_FACTS)
+# Not rolled up: clients tell the changes of their breakers (`metrics.breaker_time`).
+BREAKER_FACT_NAMES: Final = frozenset({"breaker_open_ms", "breakers"})
 PERCENTILES: Final = frozenset(name for histogram in HISTOGRAMS for name in histogram.columns)
 USER_FACTS: Final = tuple(fact for fact in FACTS if fact.per_user)

@@ -7,13 +7,15 @@ from fractions import Fraction
 from typing import Any, Final, Protocol, TypeVar
 
 from ingest.histogram import quantile
-from metrics.facts import FACT_NAMES, HISTOGRAMS
+from metrics.facts import BREAKER_FACT_NAMES, FACT_NAMES, HISTOGRAMS, SCORE_FACT_NAMES
 from metrics.readings import Value
 
 # Facts that every reading needs: its sample, and what its money leaves out.
 ALWAYS: Final = frozenset({"requests", "unpriced"})
 # Quotients are rounded once, to 28 digits, whatever the caller's own context says.
 _EXACT: Final = Context(prec=28)
+
+_SUMMED: Final = FACT_NAMES | SCORE_FACT_NAMES | BREAKER_FACT_NAMES
 
 Counted = TypeVar("Counted")
 # Facts, percentiles and sizes of histograms by name, each with one entry per cell. A dashboard has thousands of cells,
@@ -23,9 +25,12 @@ Columns = Mapping[str, Sequence[Any]]
 
 @dataclass(slots=True)
 class Totals:
-    """The facts of some calls together: sums by fact, calls by histogram and bucket."""
+    """The facts of some calls together: sums by fact, calls by histogram and bucket.
 
-    sums: dict[str, int] = field(default_factory=dict)
+    Sums are whole numbers, but for that of scores: a decimal of 28 digits.
+    """
+
+    sums: dict[str, Any] = field(default_factory=dict)
     histograms: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def add(self, other: "Totals") -> None:
@@ -42,7 +47,7 @@ def _add(to: dict[Counted, int], more: Mapping[Counted, int]) -> None:
 
 def columns_of(cells: Sequence[Totals]) -> Columns:
     """Return the facts of some cells by name, with the percentiles of their merged histograms."""
-    columns: dict[str, list[Any]] = {name: [cell.sums.get(name, 0) for cell in cells] for name in FACT_NAMES}
+    columns: dict[str, list[Any]] = {name: [cell.sums.get(name, 0) for cell in cells] for name in _SUMMED}
     for histogram in HISTOGRAMS:
         merged = [sorted(cell.histograms.get(histogram.name, {}).items()) for cell in cells]
         for column, percent in histogram.columns.items():
@@ -72,28 +77,29 @@ class Formula(Protocol):
 
 
 class Sum:
-    """Facts added up. Its sample is all calls."""
+    """Facts added up. Its sample is all calls, or what `sample` counts."""
 
     histogram = ""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, sample: str = "requests") -> None:
         self.facts = frozenset(names)
         self._names = names
+        self._sample = sample
 
     def values(self, cells: Columns) -> Sequence[int]:
         return _sums(cells, self._names)
 
     def samples(self, cells: Columns) -> Sequence[int]:
-        return cells["requests"]
+        return cells[self._sample]
 
 
 class Ratio:
     """Facts divided by the facts `of` minus the facts `less`; `complement` gives 1 minus that.
 
-    Undefined when the divisor is zero. Its sample is the divisor when that counts calls, all calls otherwise.
+    Undefined when the divisor is zero. Its sample is the divisor when that counts calls or scores, all calls otherwise.
     """
 
-    _CALLS: Final = frozenset({("requests",), ("validated",)})
+    _COUNTS: Final = frozenset({("requests",), ("validated",), ("score_numbers",)})
 
     histogram = ""
 
@@ -116,7 +122,7 @@ class Ratio:
         ]
 
     def samples(self, cells: Columns) -> Sequence[int]:
-        return self._divisors(cells) if self._of in self._CALLS else cells["requests"]
+        return self._divisors(cells) if self._of in self._COUNTS else cells["requests"]
 
     def _divisors(self, cells: Columns) -> Sequence[int]:
         whole = _sums(cells, self._of)

@@ -3,7 +3,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -12,8 +13,10 @@ from metrics.clauses import OfColumn, column, everything, places, sums, union, w
 from metrics.facts import HISTOGRAMS, PERCENTILES, Histogram
 from metrics.formulas import Columns, Totals
 from metrics.plan import Piece
-from metrics.selection import Key, Question
+from metrics.selection import UNNUMBERED, Key, Question
 from metrics.steps import Sql, Steps
+
+_NUMBERS: Final = msgspec.json.Decoder(list[Any], float_hook=Decimal)
 
 
 class Keep(NamedTuple):
@@ -198,12 +201,12 @@ def _read_strips(question: Question, selects: Sequence[Sql]) -> Steps[dict[Key, 
 
 
 def _numbers_in(packed: str | None) -> list[Any]:
-    found: list[Any] = msgspec.json.decode(f"[{packed}]")
-    return found
+    """Return whole numbers, and what is none (sums of scores) as exact decimals."""
+    return _NUMBERS.decode(f"[{packed}]")
 
 
 def _key(question: Question, of: str | None) -> Key:
-    return of if of is None or question.by == "user_id" else int(of)
+    return of if of is None or question.by in UNNUMBERED else int(of)
 
 
 def _histograms(question: Question) -> list[Histogram]:

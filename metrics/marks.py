@@ -12,12 +12,14 @@ from typing import Final
 
 from django.db import connection
 
+from ingest.partitions import lower_bound
 from ingest.vocabulary import Grain
 from metrics.steps import Sql, Steps
 from metrics.windows import MICROSECONDS, SPANS, Window, at_microseconds, floor
 
 # Where marks of a grain lie. A month is marked by the days that it may lack.
 _STEPS: Final = SPANS | {Grain.MONTH: SPANS[Grain.DAY]}
+_UNITS: Final = {grain: grain.name.lower().removeprefix("score_") for grain in Grain}
 # A busy minute can have any number of marks; this many are read at once, with one recomputation for all of one bucket.
 MARKS_AT_ONCE: Final = 100_000
 
@@ -70,7 +72,7 @@ def read(
              ORDER BY min(id)
              LIMIT %s
             """,
-            [grain.name.lower(), grain, up_to, before, MARKS_AT_ONCE, unread_from, settled_before, buckets],
+            [_UNITS[grain], grain, up_to, before, MARKS_AT_ONCE, unread_from, settled_before, buckets],
         )
         return [Dirty(project, bucket, at, tuple(marks)) for project, bucket, at, marks in cursor.fetchall()]
 
@@ -109,6 +111,35 @@ def insert(grain: Grain, dirty: Iterable[Dirty]) -> None:
                 list(oldest.values()),
                 grain is not Grain.MONTH,
                 grain,
+            ],
+        )
+
+
+def insert_where_scored(dirty: Iterable[Dirty]) -> None:
+    """Mark those of these hours for their scores that have some, or had. The marks keep their age.
+
+    A score may be there before its call. Its own mark was used up then, so the call brings another.
+    """
+    hours = list(dirty)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO rollup_dirty (project_id, bucket, marked_at, grain)
+            SELECT project_id, bucket, marked_at, %s
+              FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::uuid[], %s::uuid[])
+                   AS hour (project_id, bucket, marked_at, first, stop)
+             WHERE EXISTS (SELECT FROM score
+                            WHERE score.project_id = hour.project_id AND call_id >= first AND call_id < stop)
+                OR EXISTS (SELECT FROM score_cube_hour
+                            WHERE score_cube_hour.project_id = hour.project_id AND score_cube_hour.bucket = hour.bucket)
+            """,
+            [
+                Grain.SCORE_HOUR,
+                [each.project_id for each in hours],
+                [each.bucket for each in hours],
+                [each.marked_at for each in hours],
+                [lower_bound(each.bucket) for each in hours],
+                [lower_bound(each.bucket + SPANS[Grain.SCORE_HOUR]) for each in hours],
             ],
         )
 

@@ -16,7 +16,7 @@ from metrics.facts import USER_FACTS
 from metrics.selection import Question
 from metrics.windows import EPOCH, FOREVER, SPANS, Window, ceil, floor
 
-# The calls of so much time are read one by one at most, when neither a rollup nor the index on users helps.
+# Calls, or scores, of so much time are read one by one at most, when neither a rollup nor the index on users helps.
 MOST_CALLS: Final = timedelta(days=2)
 
 _MINUTE, _HOUR, _DAY = (SPANS[grain] for grain in (Grain.MINUTE, Grain.HOUR, Grain.DAY))
@@ -32,11 +32,16 @@ class Table:
 
     name: str
     grain: Grain | None = None
-    """The marks that say which of its buckets are out of date; None: the calls themselves, always up to date."""
+    """The marks that say which of its buckets are out of date; None: calls or scores themselves, always up to date."""
     span: timedelta | None = None
-    """The length of its buckets; None: months, or single calls."""
+    """The length of its buckets; None: months, or single calls and scores."""
     start: datetime = EPOCH
     end: datetime = FOREVER
+
+    @property
+    def is_facets(self) -> bool:
+        """Return whether its rows are cut by one property, whose key they have."""
+        return self.name.startswith("facet_") or self.name == "score_hour"
 
     def whole(self, window: Window) -> Window | None:
         """Return the whole buckets inside a window that this table answers for."""
@@ -57,6 +62,8 @@ class Piece:
 
 
 CALLS: Final = Table("request_log")
+SCORES: Final = Table("score")
+ONE_BY_ONE: Final = (CALLS, SCORES)
 
 
 def hour_horizon(now: datetime) -> datetime:
@@ -82,10 +89,11 @@ def open_month(now: datetime) -> datetime:
 def plan(question: Question) -> list[Piece]:
     """Return the parts of the window in order of time. Raises WindowTooWideError."""
     pieces = list(_cut(question.window, _ladder(question)))
-    by_call = sum((piece.window.duration for piece in pieces if piece.table is CALLS), timedelta())
-    if by_call > MOST_CALLS and "user_id" not in question.filters:
+    one_by_one = sum((piece.window.duration for piece in pieces if piece.table in ONE_BY_ONE), timedelta())
+    if one_by_one > MOST_CALLS and ("user_id" not in question.filters or question.is_of_scores):
+        what = "scores" if question.is_of_scores else "calls"
         raise WindowTooWideError(
-            f"this question reads calls one by one, and can do so for at most {MOST_CALLS.days} days:"
+            f"this question reads {what} one by one, and can do so for at most {MOST_CALLS.days} days:"
             " ask for a shorter window, buckets of whole hours, or fewer filters"
         )
     return pieces
@@ -105,7 +113,7 @@ def _cut(window: Window, ladder: Sequence[Table]) -> Iterator[Piece]:
 
 
 def _ladder(question: Question) -> list[Table]:
-    """Return the tables that can answer, coarsest first. The calls can answer everything."""
+    """Return the tables that can answer, coarsest first. The calls, or the scores, can answer everything."""
     step = question.step
     return [
         *(
@@ -113,13 +121,14 @@ def _ladder(question: Question) -> list[Table]:
             for table in _rollups(question)
             if step is None or (table.span is not None and step % table.span == timedelta())
         ),
-        CALLS,
+        SCORES if question.is_of_scores else CALLS,
     ]
 
 
 def _rollups(question: Question) -> list[Table]:
     now = question.now
-    cut_by = question.dimensions - {"environment"}
+    # Every row of a score has its name.
+    cut_by = question.dimensions - {"environment", "score"}
     if "user_id" in cut_by:
         if cut_by != {"user_id"} or question.histograms or not question.facts <= {fact.name for fact in USER_FACTS}:
             return []
@@ -129,7 +138,10 @@ def _rollups(question: Question) -> list[Table]:
         ]
     # In the facets environment 0 is all of them together, so those cannot tell who named none.
     in_cubes = cut_by <= CUBE_DIMENSIONS.keys()
-    if len(cut_by) <= 1 and facet_of("".join(cut_by)) and question.filters.get("environment") != 0:
+    in_facets = len(cut_by) <= 1 and facet_of("".join(cut_by)) and question.filters.get("environment") != 0
+    if question.is_of_scores:
+        return _of_scores(now, in_facets=bool(in_facets), in_cubes=in_cubes)
+    if in_facets:
         return [
             Table("facet_day", Grain.DAY, _DAY, end=day_horizon(now)),
             Table("facet_hour", Grain.HOUR, _HOUR, start=kept_from("facet_hour", now), end=hour_horizon(now)),
@@ -141,6 +153,21 @@ def _rollups(question: Question) -> list[Table]:
         Table("cube_day", Grain.DAY, _DAY, end=day_horizon(now)),
         Table("cube_hour", Grain.HOUR, _HOUR, end=hour_horizon(now)),
     ]
+
+
+def _of_scores(now: datetime, *, in_facets: bool, in_cubes: bool) -> list[Table]:
+    """Return the rollups of scores; there are no minutes of them."""
+    hours_from = kept_from("score_hour", now) if in_facets else FOREVER
+    days_until = min(hours_from, day_horizon(now))
+    days = [Table("score_cube_day", Grain.SCORE_DAY, _DAY, end=days_until)] if in_cubes else []
+    if in_facets:
+        return [*days, Table("score_hour", Grain.SCORE_HOUR, _HOUR, start=hours_from, end=hour_horizon(now))]
+    return [*days, Table("score_cube_hour", Grain.SCORE_HOUR, _HOUR, end=hour_horizon(now))] if in_cubes else []
+
+
+def is_rolled_up(question: Question) -> bool:
+    """Return whether a rollup knows what the question is cut by."""
+    return bool(_rollups(question))
 
 
 def _month_at(at: datetime, *, after: bool) -> datetime:

@@ -7,7 +7,7 @@ from django.db import connection
 
 from ingest.partitions import kept_from
 
-TABLES: Final = ("facet_minute", "facet_hour", "limit_minute")
+TABLES: Final = ("facet_minute", "facet_hour", "limit_minute", "score_hour")
 # Rows deleted by one statement: short locks, and a statement that ends within its time.
 ROWS_AT_ONCE: Final = 20_000
 

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 
 from ingest.partitions import kept_from, lower_bound, partitions, storable
 from ingest.vocabulary import Grain
-from metrics import limit_sql, marks, rollup_sql
+from metrics import limit_sql, marks, rollup_sql, score_sql
 from metrics.marks import Dirty, Run
 from metrics.plan import open_day, open_month
 from metrics.pools import numbers
@@ -52,8 +52,11 @@ def roll_up_minutes(*, now: datetime) -> int:
 
 
 def roll_up_hours(*, now: datetime) -> int:
-    """Recompute every hour that has marks, then the days and months. Returns the number of buckets recomputed."""
-    return _drain((_HOURS, _DAYS, _MONTHS), now=now, seconds=HOURS_BUDGET)
+    """Recompute every hour that has marks, then the days and months. Returns the number of buckets recomputed.
+
+    Those of scores are counted apart: a score may come weeks after its call, and changes nothing else of its hour.
+    """
+    return _drain((_HOURS, _DAYS, _MONTHS, _SCORE_HOURS, _SCORE_DAYS), now=now, seconds=HOURS_BUDGET)
 
 
 def rebuild(project_id: int | None, window: Window, *, now: datetime) -> int:
@@ -89,7 +92,7 @@ def _pass(level: _Level, *, up_to: int, now: datetime) -> int:
     """Recompute some buckets in one transaction; 0 when there are none, or somebody else is at it."""
     with transaction.atomic():
         # Days and months take turns: a day is marked for its month only where it has no mark yet (marks.insert).
-        if not _claim(min(level.grain, Grain.DAY)):
+        if not _claim(Grain.DAY if level.grain is Grain.MONTH else level.grain):
             return 0
         dirty = marks.read(
             level.grain,
@@ -97,7 +100,7 @@ def _pass(level: _Level, *, up_to: int, now: datetime) -> int:
             buckets=level.buckets,
             # An open day is not in its month. Its mark waits until the day is over, and so do the calls it stands for.
             before=open_day(now) if level.grain is Grain.MONTH else FOREVER,
-            unread_from={Grain.DAY: open_day(now), Grain.MONTH: open_month(now)}.get(level.grain, FOREVER),
+            unread_from=_unread_from(level.grain, now),
             settled_before=now - UNREAD_SETTLES,
         )
         if not dirty:
@@ -107,6 +110,12 @@ def _pass(level: _Level, *, up_to: int, now: datetime) -> int:
         if level.coarser is not None:
             marks.insert(level.coarser, dirty)
         return len(dirty)
+
+
+def _unread_from(grain: Grain, now: datetime) -> datetime:
+    if grain in (Grain.DAY, Grain.SCORE_DAY):
+        return open_day(now)
+    return open_month(now) if grain is Grain.MONTH else FOREVER
 
 
 def _claim(grain: Grain) -> bool:
@@ -140,6 +149,7 @@ def _recompute_minutes(dirty: Sequence[Dirty], now: datetime) -> None:
 def _recompute_hours(dirty: Sequence[Dirty], _: datetime) -> None:
     for run in marks.runs(dirty, Grain.HOUR, longest=6):
         _replace(run, ("facet_hour", "cube_hour"), rollup_sql.facet_and_cube_hour())
+    marks.insert_where_scored(dirty)
 
 
 def _recompute_days(dirty: Sequence[Dirty], _: datetime) -> None:
@@ -158,6 +168,17 @@ def _recompute_months(dirty: Sequence[Dirty], _: datetime) -> None:
             of_month: dict[str, Any] = {"project": each.project_id, "month": each.bucket.date()}
             cursor.execute("DELETE FROM user_month WHERE project_id = %(project)s AND bucket = %(month)s", of_month)
             cursor.execute(rollup_sql.user_month(), of_month)
+
+
+def _recompute_score_hours(dirty: Sequence[Dirty], _: datetime) -> None:
+    for run in marks.runs(dirty, Grain.SCORE_HOUR, longest=6):
+        _replace(run, ("score_hour",), score_sql.score_hour())
+        _replace(run, ("score_cube_hour",), score_sql.score_cube_hour())
+
+
+def _recompute_score_days(dirty: Sequence[Dirty], _: datetime) -> None:
+    for run in marks.runs(dirty, Grain.SCORE_DAY, longest=1):
+        _replace(run, ("score_cube_day",), score_sql.score_cube_day())
 
 
 def _replace(run: Run, tables: Sequence[str], insert: str, **more: Any) -> None:
@@ -179,3 +200,5 @@ _MINUTES: Final = _Level(Grain.MINUTE, _recompute_minutes, buckets=600, coarser=
 _HOURS: Final = _Level(Grain.HOUR, _recompute_hours, buckets=24, coarser=Grain.DAY)
 _DAYS: Final = _Level(Grain.DAY, _recompute_days, buckets=2, coarser=Grain.MONTH)
 _MONTHS: Final = _Level(Grain.MONTH, _recompute_months, buckets=2, coarser=None)
+_SCORE_HOURS: Final = _Level(Grain.SCORE_HOUR, _recompute_score_hours, buckets=24, coarser=Grain.SCORE_DAY)
+_SCORE_DAYS: Final = _Level(Grain.SCORE_DAY, _recompute_score_days, buckets=2, coarser=None)

@@ -1,47 +1,34 @@
+# ruff: noqa: S608 — tables and columns come from declarations in this package, values are parameters
 """Scores: what people and programs thought of answers, by name and by prompt version.
 
-Scores are not rolled up: the newest ones of a window are read and joined to their calls. Both are found by ranges of
-ids, which are ranges of time. Values are floats on the wire, and so their means are floats.
+Read as calls are: whole days and hours from the rollups, the ends of a window from the scores themselves. With a filter
+that those do not know (API key, release, user) the newest scores are read, each with its call.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Context, Decimal
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from ingest.partitions import lower_bound
-from metrics.clauses import COLUMNS
-from metrics.selection import Key, labels, resolve
+from ingest.partitions import kept_from, lower_bound
+from metrics.clauses import COLUMNS, everything, rows_of, union, where
+from metrics.facts import SCORE_FACT_NAMES
+from metrics.plan import SCORES, Piece, is_rolled_up, plan
+from metrics.score_sql import LOWEST, lowest, scored
+from metrics.selection import Key, Question, labels, resolve
 from metrics.slices import Slice
 from metrics.steps import Rows, Sql, Steps, beside
 from metrics.windows import Window
 
-LONGEST: Final = timedelta(days=30)
 MOST: Final = 5_000
-"""Scores read of one window: the newest, whatever the filters are, so that the work is bounded."""
-LOWEST: Final = 3
+"""Scores read one by one where the rollups do not know a filter: the newest of the window, whatever the filters are."""
 MOST_NAMES: Final = 20
-
-# Each score looks its call up by key: joined as sets, all calls of the window would be read for a few scores.
-_TOLD: Final = """
-SELECT NULL::text, json_build_array(
-         told.name, told.label, call.prompt_type_id, call.prompt_version_id, count(*), sum(told.value),
-         (array_agg(told.call_id ORDER BY told.value, told.call_id DESC))[:{lowest}],
-         (array_agg(told.value ORDER BY told.value, told.call_id DESC))[:{lowest}])::text
-  FROM (SELECT call_id, name, value, label FROM score
-         WHERE project_id = %s AND call_id >= %s AND call_id < %s
-         ORDER BY call_id DESC
-         LIMIT %s) AS told
- CROSS JOIN LATERAL (
-       SELECT prompt_type_id, prompt_version_id FROM request_log
-        WHERE project_id = %s AND id = told.call_id{filters}
-        LIMIT 1) AS call
- GROUP BY told.name, told.label, call.prompt_type_id, call.prompt_version_id
-"""
+_EXACT: Final = Context(prec=28)
 
 
 @dataclass(slots=True)
@@ -49,7 +36,7 @@ class Told:
     """Scores of one name together: numbers by their sum, words by how often each was told."""
 
     numbers: int = 0
-    total: float = 0.0
+    total: Decimal = Decimal(0)
     words: Counter[str] = field(default_factory=Counter)
     lowest: list[tuple[float, UUID]] = field(default_factory=list)
     """The lowest numbers and their calls, at most `LOWEST`; of equal ones the newest."""
@@ -59,18 +46,28 @@ class Told:
         return self.numbers + self.words.total()
 
     @property
-    def mean(self) -> float | None:
-        """Return the mean of the numbers; None when all are words."""
-        return self.total / self.numbers if self.numbers else None
+    def mean(self) -> Decimal | None:
+        """Return the mean of the numbers, rounded once; None when all are words."""
+        return _EXACT.divide(self.total, self.numbers) if self.numbers else None
 
-    def add(self, label: str | None, count: int, total: float | None, lowest: Sequence[tuple[float, UUID]]) -> None:
-        """Merge in scores of one word, or of numbers."""
-        if label is not None:
-            self.words[label] += count
-            return
-        self.numbers += count
-        self.total += total or 0.0
-        self.lowest = sorted([*self.lowest, *lowest], key=lambda low: (low[0], -low[1].int))[:LOWEST]
+    def add(self, word: str, count: int, total: str) -> None:
+        """Merge in scores of one word, or numbers: then it is empty."""
+        if word:
+            self.words[word] += count
+        else:
+            self.numbers += count
+            self.total += Decimal(total)
+
+    def add_one(self, word: str, value: str | None, call: str) -> None:
+        """Merge in one score."""
+        self.add(word, 1, value or "0")
+        if value is not None:
+            self.look_at(float(value), call)
+
+    def look_at(self, value: float, call: str) -> None:
+        """Merge in a number that may be one of the lowest."""
+        if len(self.lowest) < LOWEST or value <= self.lowest[-1][0]:
+            self.lowest = sorted([*self.lowest, (value, UUID(call))], key=lambda low: (low[0], -low[1].int))[:LOWEST]
 
 
 class Versioned(NamedTuple):
@@ -89,61 +86,125 @@ class Scores:
     """Those told most often first, at most `MOST_NAMES`."""
     earlier: dict[str, Told]
     versions: dict[Versioned, Told]
-    window: Window
-    """What was read: at most the last `LONGEST` of the window asked for."""
     is_cut: bool
-    """There may be more scores than were read."""
+    """Only the newest scores were read; there were more."""
 
 
-def scores(window: Window, earlier: Window | None, slice_: Slice) -> Steps[Scores]:
+def scores(window: Window, earlier: Window | None, slice_: Slice, *, now: datetime) -> Steps[Scores]:
     """Find the scores of the calls of a window, and of one to compare with."""
-    project_id, passed = slice_.project_id, _last(window)
+    project_id = slice_.project_id
     filters, types, versions = yield from beside(
         resolve(slice_), labels(project_id, "prompt_type"), labels(project_id, "prompt_version")
     )
     if filters is None:
-        return Scores({}, {}, {}, passed, is_cut=False)
-    windows = [passed] if earlier is None else [passed, _last(earlier)]
-    now, *before = yield [_told(project_id, filters, each) for each in windows]
-    return _gathered(now, before[0] if before else (), passed, types, versions)
-
-
-def _last(window: Window) -> Window:
-    return Window(max(window.start, window.end - LONGEST), window.end)
-
-
-def _told(project_id: int, filters: Mapping[str, int | str], window: Window) -> Sql:
-    """Return the statement over the newest scores of a window."""
-    conditions = "".join(f" AND {COLUMNS[dimension]} = %s" for dimension in filters)
-    bounds = lower_bound(window.start), lower_bound(window.end)
-    text = _TOLD.format(filters=conditions, lowest=LOWEST)
-    return Sql(text, (project_id, *bounds, MOST, project_id, *filters.values()))
-
-
-def _gathered(now: Rows, before: Rows, window: Window, types: Mapping[Key, str], words: Mapping[Key, str]) -> Scores:
+        return Scores({}, {}, {}, is_cut=False)
+    question = Question(project_id, filters, window, now, SCORE_FACT_NAMES, frozenset())
+    by_version = replace(question, by="prompt_type", beside="prompt_version")
+    newest = None if is_rolled_up(by_version) else MOST
+    before = replace(question, window=earlier or Window(now, now))
+    # Calls that are gone cannot be looked at.
+    kept = Window(min(max(window.start, kept_from("request_log", now)), window.end), window.end)
+    counted, singly, counted_before, singly_before, lows, ((_, most),) = yield [
+        *_told(by_version, newest),
+        *_told(before, newest),
+        _lowest(replace(question, window=kept), newest),
+        _most(project_id, [] if newest is None else [window, before.window]),
+    ]
     names: dict[str, Told] = {}
-    earlier: dict[str, Told] = {}
-    versions: dict[Versioned, Told] = {}
-    for _, row in now:
-        name, prompt_type, version, told = _row(row or "")
-        key = Versioned(name, types[prompt_type] if prompt_type else "", words[version] if version else "")
+    of_versions: dict[Versioned, Told] = {}
+    for name, *told, prompt_type, version in _rows(counted):
+        key = Versioned(name, _word(types, prompt_type), _word(versions, version))
         names.setdefault(name, Told()).add(*told)
-        versions.setdefault(key, Told()).add(*told)
-    for _, row in before:
-        name, _, _, told = _row(row or "")
-        earlier.setdefault(name, Told()).add(*told)
+        of_versions.setdefault(key, Told()).add(*told)
+    for name, word, value, call, prompt_type, version in _rows(singly):
+        key = Versioned(name, _word(types, prompt_type), _word(versions, version))
+        names.setdefault(name, Told()).add_one(word, value, call)
+        of_versions.setdefault(key, Told()).add_one(word, value, call)
+    for name, values, calls in _rows(lows):
+        # Hours may know a name already that their day does not.
+        for value, call in zip(values, calls, strict=True) if name in names else ():
+            names[name].look_at(value, call)
     largest = sorted(names, key=lambda name: (-names[name].count, name))[:MOST_NAMES]
     return Scores(
         names={name: names[name] for name in largest},
-        earlier=earlier,
-        versions={key: told for key, told in versions.items() if key.name in largest},
-        window=window,
-        is_cut=sum(told.count for told in names.values()) >= MOST,
+        earlier=_by_name(counted_before, singly_before),
+        versions={key: told for key, told in of_versions.items() if key.name in largest},
+        is_cut=int(most or 0) > MOST,
     )
 
 
-def _row(row: str) -> tuple[str, int, int, tuple[str | None, int, float | None, list[tuple[float, UUID]]]]:
-    """Return name, prompt type, prompt version, and what `Told.add` takes."""
-    name, label, prompt_type, version, count, total, calls, values = msgspec.json.decode(row)
-    lowest = [(float(value), UUID(call)) for value, call in zip(values, calls, strict=True)] if label is None else []
-    return name, prompt_type, version, (label, count, None if total is None else float(total), lowest)
+def _told(question: Question, newest: int | None) -> tuple[Sql, Sql]:
+    """Read what was told under each name, by what the question is cut by: from the rollups, and score by score.
+
+    With `newest` no rollup can answer, and at most so many scores are read.
+    """
+    keys = "".join(f", {COLUMNS[dimension]}" for dimension in (question.by, question.beside) if dimension)
+    counted, singly = [], []
+    for piece in plan(question) if newest is None else [Piece(SCORES, question.window)]:
+        condition = where(question, piece, everything(""))
+        if piece.table is SCORES:
+            rows = rows_of(question, piece) if newest is None else _newest(question, newest)
+            text = f"SELECT name, coalesce(label, '') AS word, value::text, id{keys} FROM {rows.text} {condition.text}"
+            singly.append(Sql(text, (*rows.values, *condition.values)))
+        else:
+            text = (
+                f"SELECT name, label, sum(scores) AS told, sum(score_total)::text AS total{keys}"
+                f" FROM {piece.table.name} {condition.text} GROUP BY name, label{keys}"
+            )
+            counted.append(Sql(text, condition.values))
+    return _listed(counted, f"name, label, told, total{keys}"), _listed(singly, f"name, word, value, id{keys}")
+
+
+def _newest(question: Question, newest: int) -> Sql:
+    bounds = lower_bound(question.window.start), lower_bound(question.window.end)
+    return scored(question.project_id, *bounds, newest=newest)
+
+
+def _lowest(question: Question, newest: int | None) -> Sql:
+    """Read the lowest numbers under each name, and their calls, of what is rolled up."""
+    selects = []
+    for piece in plan(question) if newest is None else []:
+        if piece.table is not SCORES:
+            text, values = where(question, piece, Sql("label = ''"))
+            rows = f"{piece.table.name} CROSS JOIN LATERAL unnest(lowest_values, lowest_calls) AS each (low, call)"
+            selects.append(Sql(f"SELECT name, {lowest('low', 'call')} FROM {rows} {text} GROUP BY name", values))
+    return _listed(selects, "name, lowest_values, lowest_calls")
+
+
+def _listed(selects: Sequence[Sql], columns: str) -> Sql:
+    if not selects:
+        return Sql("SELECT NULL::text, NULL::text WHERE FALSE")
+    found = union(selects)
+    return Sql(f"SELECT NULL::text, json_build_array({columns})::text FROM ({found.text}) AS found", found.values)
+
+
+def _most(project_id: int, windows: Sequence[Window]) -> Sql:
+    """Read how many scores there are in the fullest of some windows, as far as it matters; 0 for no windows."""
+    counts = [
+        Sql(
+            ", (SELECT count(*) FROM (SELECT FROM score WHERE project_id = %s AND call_id >= %s AND call_id < %s"
+            " LIMIT %s) AS found)",
+            (project_id, lower_bound(window.start), lower_bound(window.end), MOST + 1),
+        )
+        for window in windows
+    ]
+    values = tuple(value for count in counts for value in count.values)
+    return Sql(f"SELECT NULL::text, greatest(0{''.join(count.text for count in counts)})::text", values)
+
+
+def _by_name(counted: Rows, singly: Rows) -> dict[str, Told]:
+    names: dict[str, Told] = {}
+    for name, *told in _rows(counted):
+        names.setdefault(name, Told()).add(*told)
+    for name, word, value, call in _rows(singly):
+        names.setdefault(name, Told()).add_one(word, value, call)
+    return names
+
+
+def _word(words: Mapping[Key, str], number: int) -> str:
+    return words[number] if number else ""
+
+
+def _rows(rows: Rows) -> Iterator[list[Any]]:
+    for _, row in rows:
+        yield msgspec.json.decode(row or "")

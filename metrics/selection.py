@@ -7,12 +7,16 @@ from typing import Final
 
 from ingest.dimensions import ABSENT, OTHER_NAME
 from ingest.vocabulary import DimensionKind, ErrorCategory
+from metrics.facts import SCORE_FACT_NAMES
 from metrics.slices import NONE, OTHER, Dimension, Slice
 from metrics.steps import Sql, Steps
 from metrics.windows import FOREVER, Window
 
-# What a row is told apart by: an id of `dim`, an error category, a user's own id. None: all keys not named.
+# What a row is told apart by: an id of `dim`, an error category, a user's own id, the name of a score. None: all keys
+# not named.
 Key = int | str | None
+# Told apart by what they are called, without a number.
+UNNUMBERED: Final = ("user_id", "score")
 
 INTERNED: Final[Mapping[str, DimensionKind]] = {
     "environment": DimensionKind.ENVIRONMENT,
@@ -27,7 +31,7 @@ INTERNED: Final[Mapping[str, DimensionKind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which facts of which calls are wanted, and how they are cut."""
+    """Which facts of which calls, or scores, are wanted, and how they are cut."""
 
     project_id: int
     filters: Mapping[str, int | str]
@@ -41,6 +45,10 @@ class Question:
     """The first day that may be missing in its month; months from there on are read by the day."""
     beside: Dimension | None = None
     """A second property the rows are told apart by; see `metrics.pairs`."""
+
+    @property
+    def is_of_scores(self) -> bool:
+        return not self.facts.isdisjoint(SCORE_FACT_NAMES)
 
     @property
     def dimensions(self) -> frozenset[str]:
@@ -61,7 +69,7 @@ def resolve(slice_: Slice) -> Steps[dict[str, int | str] | None]:
 
 
 def _known(dimension: str, name: str) -> Key:
-    if dimension == "user_id":
+    if dimension in UNNUMBERED:
         return name
     if name == NONE:
         return ABSENT
@@ -71,7 +79,7 @@ def _known(dimension: str, name: str) -> Key:
 
 
 def labels(project_id: int, dimension: Dimension) -> Steps[Mapping[Key, str]]:
-    """Find the name of each key of a dimension; users are named by their key and are not in it."""
+    """Find the name of each key of a dimension; users and scores are named by their key and are not in it."""
     known: dict[Key, str] = {None: OTHER, ABSENT: NONE}
     if dimension == "error":
         known.update((category.value, category.name.lower()) for category in ErrorCategory if category)

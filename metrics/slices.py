@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 Dimension = Literal[
-    "environment", "feature", "prompt_type", "prompt_version", "model", "error", "key", "release", "user_id"
-]  # the fields of Slice that calls can be broken down by
+    "environment", "feature", "prompt_type", "prompt_version", "model", "error", "key", "release", "user_id", "score"
+]  # the fields of Slice that calls can be broken down by; scores by their name, too
 
 # The calls that did not say: Slice(feature=NONE), and the name of their part in a breakdown.
 NONE: Final = "(none)"
@@ -19,7 +19,8 @@ class Slice:
 
     `error` is a category of `ingest.vocabulary.ErrorCategory` in small letters, `key` the alias of the API key that
     was used last, `release` the application's. A name nobody has used yet matches
-    no call: it is not an error, because links and rules live longer than names.
+    no call: it is not an error, because links and rules live longer than names. `score` is the name of a score, for
+    metrics of scores: those of this name that were told of these calls.
     """
 
     project_id: int
@@ -32,6 +33,7 @@ class Slice:
     key: str = ""
     release: str = ""
     user_id: str = ""
+    score: str = ""
 
     @property
     def filters(self) -> dict[str, str]:

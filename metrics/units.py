@@ -19,6 +19,7 @@ class Unit(StrEnum):
     MILLISECONDS = "milliseconds"
     NANOUSD = "nanousd"
     TOKENS = "tokens"
+    NUMBER = "number"  # on a scale nobody told us, as scores
 
 
 Number = int | Fraction | Decimal
@@ -49,6 +50,11 @@ def count(number: Number | None) -> str:
 def tokens(number: Number | None) -> str:
     """Tokens with three significant digits from 10,000 on: 9,412, 12.6 k, 1.26 M."""
     return _signed(number, _tokens)
+
+
+def scalar(number: Number | None) -> str:
+    """A number on any scale with four significant digits: 0.7123, 3.25, 12,346."""
+    return _signed(number, _scalar)
 
 
 def size(number: int | None) -> str:
@@ -129,6 +135,7 @@ WRITERS: Final[dict[Unit, Callable[[Number | None], str]]] = {
     Unit.MILLISECONDS: duration,
     Unit.NANOUSD: money,
     Unit.TOKENS: tokens,
+    Unit.NUMBER: scalar,
 }
 
 _WRITTEN: Final = {
@@ -137,6 +144,7 @@ _WRITTEN: Final = {
     Unit.MILLISECONDS: "ms",
     Unit.NANOUSD: "$",
     Unit.TOKENS: "tokens",
+    Unit.NUMBER: "",
 }
 _PER_WRITTEN: Final = {
     Unit.COUNT: Fraction(1),
@@ -144,6 +152,7 @@ _PER_WRITTEN: Final = {
     Unit.MILLISECONDS: Fraction(1),
     Unit.NANOUSD: Fraction(NANO_PER_DOLLAR),
     Unit.TOKENS: Fraction(1),
+    Unit.NUMBER: Fraction(1),
 }
 
 
@@ -187,6 +196,14 @@ def _tokens(size: Fraction) -> str:
         if _rounded(scaled, digits) < 1000 or letter == "B":
             break
     return f"{_rounded(scaled, digits):,}{SPACE}{letter}"
+
+
+def _scalar(size: Fraction) -> str:
+    if size >= 1000:
+        return f"{_rounded(size, 0):,}"
+    if size >= 1:
+        return f"{_rounded(size, 4 - len(str(int(size)))).normalize():,f}"
+    return _significant(size, 4) if size else "0"
 
 
 def _ratio(size: Fraction) -> str:

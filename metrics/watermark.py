@@ -12,6 +12,7 @@ from metrics.steps import Sql, Steps
 from metrics.windows import EPOCH, FOREVER, MICROSECONDS, SPANS, Window, at_microseconds, floor
 
 EVER: Final = Window(EPOCH, FOREVER)
+_OF_SCORES: Final = (Grain.SCORE_HOUR, Grain.SCORE_DAY)
 
 
 def complete_to(
@@ -88,10 +89,19 @@ def by_grain(project_id: int, *, now: datetime) -> dict[Grain, datetime]:
 
 def _read_until(asked: Grain, now: datetime) -> dict[Grain, datetime]:
     """Return up to where the buckets of each grain are read when `asked` is the coarsest."""
-    until = {Grain.MINUTE: FOREVER, Grain.HOUR: hour_horizon(now), Grain.DAY: day_horizon(now)}
+    until = {
+        Grain.MINUTE: FOREVER,
+        **dict.fromkeys((Grain.HOUR, Grain.SCORE_HOUR), hour_horizon(now)),
+        **dict.fromkeys((Grain.DAY, Grain.SCORE_DAY), day_horizon(now)),
+    }
     return {grain: until[grain] for grain in _up_to(asked)}
 
 
 def _up_to(grain: Grain) -> list[Grain]:
-    """Return the grains whose marks hold back what is read of this one: of its own buckets and of finer ones."""
+    """Return the grains whose marks hold back what is read of this one: of its own buckets and of finer ones.
+
+    Of scores, those of calls too: one that has yet to be counted may have a score.
+    """
+    if grain in _OF_SCORES:
+        return [Grain.MINUTE, Grain.HOUR, *(each for each in _OF_SCORES if each <= grain)]
     return [each for each in SPANS if each <= grain]

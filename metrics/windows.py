@@ -10,7 +10,11 @@ from ingest.vocabulary import Grain
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
-SPANS: Final = {Grain.MINUTE: timedelta(minutes=1), Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1)}
+SPANS: Final = {
+    Grain.MINUTE: timedelta(minutes=1),
+    **dict.fromkeys((Grain.HOUR, Grain.SCORE_HOUR), timedelta(hours=1)),
+    **dict.fromkeys((Grain.DAY, Grain.SCORE_DAY), timedelta(days=1)),
+}
 
 
 def floor(at: datetime, step: timedelta) -> datetime:

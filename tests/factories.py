@@ -91,3 +91,10 @@ def stored(
     documents = events or (event(at, **overrides),)
     origin = Origin(owner.pk, environment, owner.infra_nanousd_per_request, owner.infra_nanousd_per_token)
     return store([wire.event_of(document) for document in documents], origin=origin, now=now or at)
+
+
+def scored(owner: Project, *told: dict[str, Any], now: datetime = NOW) -> None:
+    """Stores these scores, as they are on the wire, each of them good."""
+    scores, rejected = wire.read_scores(list(told), now=now)
+    assert rejected == []
+    store((), origin=Origin(owner.pk, "production"), now=now, scored=scores)

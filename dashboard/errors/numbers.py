@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from dashboard import headline
 from dashboard.look import Look
 from metrics import asks, breaker_states, failures, pairs
 from metrics.breaker_states import Episodes
 from metrics.failures import Failures
 from metrics.pairs import Pair
-from metrics.readings import Reading, Series
+from metrics.readings import Series
 from metrics.slices import OTHER
-from metrics.steps import Steps, nothing
+from metrics.steps import Steps
 
 HEADLINE: Final = (
     *("error_rate", "errors", "requests", "attempt_error_rate", "attempts", "retry_rate"),
@@ -25,12 +26,7 @@ _ALL_TYPES: Final = 40
 def questions(look: Look) -> Mapping[str, Steps[Any]]:
     """Return what the page asks, by the names under which the functions below find the answers."""
     query, slice_ = look.query, look.query.slice
-    return {
-        "errors": asks.values(HEADLINE, look.elapsed, slice_, now=look.now),
-        "earlier errors": nothing()
-        if look.earlier is None
-        else asks.values(HEADLINE, look.earlier, slice_, now=look.now),
-        "errors over time": asks.several_series(TIMELINE, look.window, slice_, bucket=query.bucket, now=look.now),
+    return headline.questions(look, HEADLINE, TIMELINE) | {
         "errors by type": asks.several_series(
             ["errors"], look.window, slice_, bucket=query.bucket, by="error", top=_ALL_TYPES, now=look.now
         ),
@@ -38,20 +34,6 @@ def questions(look: Look) -> Mapping[str, Steps[Any]]:
         "failures": failures.failures(look.window, slice_, bucket=query.bucket, now=look.now),
         "breakers": breaker_states.episodes(slice_.project_id, look.elapsed),
     }
-
-
-def now(look: Look) -> Mapping[str, Reading]:
-    found: Mapping[str, Reading] = look.answer("errors")
-    return found
-
-
-def before(look: Look) -> Mapping[str, Reading]:
-    """Return the same of the comparison; empty without one."""
-    return look.answer("earlier errors") or {}
-
-
-def timeline(look: Look) -> Mapping[str, Series]:
-    return {metric: series[0] for metric, series in look.answer("errors over time").items()}
 
 
 def types(look: Look) -> list[tuple[Series, int]]:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from django.urls import reverse
 
+from dashboard import headline
 from dashboard.drawing import spoken
 from dashboard.errors import numbers
 from dashboard.errors.breaker_strip import BreakerStrip
@@ -25,7 +26,7 @@ NOTABLE: Final = Decimal("0.01")
 
 
 def answer(look: Look) -> Answer:
-    now = numbers.now(look)
+    now = headline.now(look)
     if not now["requests"].value:
         return Answer("No call was made in this range.", tone="unknown")
     if not now["errors"].value:
@@ -46,7 +47,7 @@ def answer(look: Look) -> Answer:
 
 
 def _how_many(look: Look) -> str:
-    now = numbers.now(look)
+    now = headline.now(look)
     rate, errors = now["error_rate"], now["errors"].value
     # With a filter on one type every call failed, and of few calls a share says little.
     if look.query.err != "" or rate.sample < units.ENOUGH_EVENTS:
@@ -55,7 +56,7 @@ def _how_many(look: Look) -> str:
 
 
 def _detail(look: Look) -> str:
-    now, before = numbers.now(look), numbers.before(look)
+    now, before = headline.now(look), headline.before(look)
     rate = now["error_rate"]
     text = f"{units.count(now['errors'].value)} of {units.count(rate.sample)} calls"
     earlier = before.get("error_rate")
@@ -66,14 +67,14 @@ def _detail(look: Look) -> str:
 
 
 def _tone(look: Look) -> Literal["plain", "warn", "bad"]:
-    rate = numbers.now(look)["error_rate"]
+    rate = headline.now(look)["error_rate"]
     if rate.value is None or rate.sample < units.ENOUGH_EVENTS or look.query.err != "":
         return "plain"
     return "bad" if rate.value >= FAILING else "warn" if rate.value >= NOTABLE else "plain"
 
 
 def _nothing_failed(look: Look) -> Answer:
-    requests = numbers.now(look)["requests"].value
+    requests = headline.now(look)["requests"].value
     detail = f"{units.count(requests)} {'call' if requests == 1 else 'calls'}, and none of them failed."
     latest = numbers.groups(look).latest_before
     if latest is None:
@@ -85,8 +86,8 @@ def _nothing_failed(look: Look) -> Answer:
 
 
 def tiles(look: Look) -> Sequence[Tile]:
-    now, before = numbers.now(look), numbers.before(look)
-    timeline = numbers.timeline(look)
+    now, before = headline.now(look), headline.before(look)
+    timeline = headline.timeline(look)
     labels = (
         ("error_rate", "Error rate", "of calls in the end"),
         ("errors", "Failed calls", f"of {units.count(now['requests'].value)} calls"),
@@ -102,7 +103,7 @@ def tiles(look: Look) -> Sequence[Tile]:
 
 
 def _per_call(look: Look) -> str:
-    now = numbers.now(look)
+    now = headline.now(look)
     attempts, requests = now["attempts"].value, now["requests"].value
     if not attempts or not requests:
         return ""
@@ -121,8 +122,8 @@ ERRORS: Final = Page(
             "Failed calls beside failed attempts",
             (("error_rate", "calls"), ("attempt_error_rate", "attempts")),
             "{0} of calls failed in the end, {1} of attempts on the way.",
-            numbers.now,
-            numbers.timeline,
+            headline.now,
+            headline.timeline,
             nothing="No attempt failed in this range.",
         ),
         Remedies(),
@@ -133,8 +134,8 @@ ERRORS: Final = Page(
             "Retries and stand-ins",
             (("retry_rate", "retried"), ("fallback_rate", "fallback"), ("degraded_rate", "degraded")),
             "{0} of calls were retried; a stand-in took over {1}, and {2} were answered by another than asked for.",
-            numbers.now,
-            numbers.timeline,
+            headline.now,
+            headline.timeline,
             nothing="No call was retried or given to a stand-in in this range.",
         ),
         BreakerStrip(),

@@ -4,10 +4,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, Literal
 
+from dashboard import headline
 from dashboard.look import Look
 from dashboard.page import Answer, Page
 from dashboard.quality import numbers
-from dashboard.quality.panels import AnswerLength, ScoresByName, ScoresByVersion, Versions, WorstCalls, width_in_words
+from dashboard.quality.panels import (
+    AnswerLength,
+    ScoreOverTime,
+    ScoresByName,
+    ScoresByVersion,
+    Versions,
+    WorstCalls,
+    width_in_words,
+)
 from dashboard.rates import RatesOverTime
 from dashboard.tiles import Tile, metric_tile
 from metrics import units
@@ -17,7 +26,7 @@ GOOD: Final = Decimal("0.95")
 
 
 def answer(look: Look) -> Answer:
-    now = numbers.now(look)
+    now = headline.now(look)
     if not now["requests"].value:
         return Answer("No call was made in this range.", tone="unknown")
     cut, refused = now["truncation_rate"].value, now["refusal_rate"].value
@@ -37,7 +46,7 @@ def answer(look: Look) -> Answer:
 
 
 def _detail(look: Look) -> str:
-    now, before = numbers.now(look), numbers.before(look)
+    now, before = headline.now(look), headline.before(look)
     found = numbers.interval(now["valid_rate"])
     assert found is not None
     text = f"The true share of valid answers lies between {width_in_words(found).replace(' to ', ' and ')}"
@@ -51,15 +60,15 @@ def _detail(look: Look) -> str:
 
 def _changed(look: Look) -> Literal["worse", "better", ""]:
     """Return whether the share of valid answers has changed by more than chance: the intervals do not touch."""
-    now = numbers.interval(numbers.now(look)["valid_rate"])
-    before = numbers.interval(numbers.before(look).get("valid_rate"))
+    now = numbers.interval(headline.now(look)["valid_rate"])
+    before = numbers.interval(headline.before(look).get("valid_rate"))
     if now is None or before is None or not now.is_apart_from(before):
         return ""
     return "worse" if now.high < before.low else "better"
 
 
 def _tone(look: Look) -> Literal["plain", "good", "warn", "bad"]:
-    valid = numbers.now(look)["valid_rate"]
+    valid = headline.now(look)["valid_rate"]
     if _changed(look) == "worse":
         return "bad"
     if valid.value is None or valid.sample < units.ENOUGH_EVENTS:
@@ -68,8 +77,8 @@ def _tone(look: Look) -> Literal["plain", "good", "warn", "bad"]:
 
 
 def tiles(look: Look) -> Sequence[Tile]:
-    now, before = numbers.now(look), numbers.before(look)
-    timeline, told = numbers.timeline(look), numbers.told(look)
+    now, before = headline.now(look), headline.before(look)
+    timeline, told = headline.timeline(look), numbers.told(look)
     labels = (
         ("valid_rate", "Valid answers", f"of {units.count(now['valid_rate'].sample)} checked"),
         ("repair_rate", "Repaired", "asked for again"),
@@ -97,8 +106,8 @@ QUALITY: Final = Page(
             "Valid answers",
             (("valid_rate", "valid"),),
             "{0} of the checked answers had the form asked for.",
-            numbers.now,
-            numbers.timeline,
+            headline.now,
+            headline.timeline,
             unknown="No answer was checked for its form in this range.",
             from_zero=False,
         ),
@@ -107,13 +116,14 @@ QUALITY: Final = Page(
             "Repaired, refused, cut off",
             (("repair_rate", "repaired"), ("refusal_rate", "refused"), ("truncation_rate", "cut off")),
             "{0} of calls had to ask again, {1} were refused, {2} were cut off.",
-            numbers.now,
-            numbers.timeline,
+            headline.now,
+            headline.timeline,
             nothing="No answer was repaired, refused or cut off in this range.",
         ),
         Versions(),
-        ScoresByName(),
         AnswerLength(),
+        ScoreOverTime(),
+        ScoresByName(),
         ScoresByVersion(),
         WorstCalls(),
     ),

@@ -1,18 +1,20 @@
 """What the Quality page reads, each once for all of its panels."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from dashboard import headline
 from dashboard.look import Look
-from ingest.vocabulary import ErrorCategory
-from metrics import asks, failures, pairs, scores
-from metrics.failures import Failure
+from dashboard.query import HOUR
+from metrics import asks, bad_answers, pairs, scores
+from metrics.bad_answers import BadAnswer
 from metrics.intervals import Interval, wilson
 from metrics.pairs import Pair
 from metrics.readings import Reading, Series
 from metrics.scores import Scores
-from metrics.steps import Steps, nothing
+from metrics.steps import Steps
 
 HEADLINE: Final = (
     *("valid_rate", "repair_rate", "truncation_rate", "refusal_rate", "output_length"),
@@ -20,37 +22,28 @@ HEADLINE: Final = (
 )
 BY_VERSION: Final = ("requests", "valid_rate", "repair_rate", "refusal_rate", "truncation_rate", "output_length")
 MOST_BAD_ANSWERS: Final = 8
-_BAD_ANSWERS: Final = (ErrorCategory.INVALID_OUTPUT, ErrorCategory.TRUNCATED, ErrorCategory.REFUSAL)
+# The longest range in which scores are drawn by parts of an hour.
+_ONE_BY_ONE: Final = 3 * HOUR
 TIMELINE: Final = ("valid_rate", "repair_rate", "truncation_rate", "refusal_rate", "output_length")
 
 
 def questions(look: Look) -> Mapping[str, Steps[Any]]:
     """Return what the page asks, by the names under which the functions below find the answers."""
-    query, slice_ = look.query, look.query.slice
-    return {
-        "quality": asks.values(HEADLINE, look.elapsed, slice_, now=look.now),
-        "earlier quality": nothing()
-        if look.earlier is None
-        else asks.values(HEADLINE, look.earlier, slice_, now=look.now),
-        "quality over time": asks.several_series(TIMELINE, look.window, slice_, bucket=query.bucket, now=look.now),
+    slice_ = look.query.slice
+    return headline.questions(look, HEADLINE, TIMELINE) | {
         "versions": pairs.pairs("prompt_type", "prompt_version", BY_VERSION, look.elapsed, slice_, now=look.now),
-        "scores": scores.scores(look.elapsed, look.earlier, slice_),
-        "bad answers": failures.newest(_BAD_ANSWERS, look.elapsed, slice_, most=MOST_BAD_ANSWERS),
+        "scores over time": asks.several_series(
+            ["scores", "score_mean"],
+            look.window,
+            slice_,
+            bucket=_step(look),
+            by="score",
+            top=scores.MOST_NAMES,
+            now=look.now,
+        ),
+        "scores": scores.scores(look.elapsed, look.earlier, slice_, now=look.now),
+        "bad answers": bad_answers.newest(look.elapsed, slice_, most=MOST_BAD_ANSWERS),
     }
-
-
-def now(look: Look) -> Mapping[str, Reading]:
-    found: Mapping[str, Reading] = look.answer("quality")
-    return found
-
-
-def before(look: Look) -> Mapping[str, Reading]:
-    """Return the same of the comparison; empty without one."""
-    return look.answer("earlier quality") or {}
-
-
-def timeline(look: Look) -> Mapping[str, Series]:
-    return {metric: series[0] for metric, series in look.answer("quality over time").items()}
 
 
 def versions(look: Look) -> list[Pair]:
@@ -63,9 +56,23 @@ def told(look: Look) -> Scores:
     return found
 
 
-def bad_answers(look: Look) -> list[Failure]:
+def main_score(look: Look) -> tuple[str, Series] | None:
+    """Return the score told most often that has numbers, and its mean over time; None where there is none."""
+    found = told(look)
+    name = next((name for name, one in found.names.items() if one.numbers), None)
+    means = {series.key: series for series in look.answer("scores over time")["score_mean"]}
+    return (name, means[name]) if name in means else None
+
+
+def _step(look: Look) -> timedelta:
+    """Return how finely scores are drawn: finer than by the hour only where few have to be read one by one."""
+    step = look.query.bucket
+    return step if look.window.duration <= _ONE_BY_ONE else max(step, HOUR)
+
+
+def bad(look: Look) -> list[BadAnswer]:
     """Return the newest calls that failed for what their answers were."""
-    found: list[Failure] = look.answer("bad answers")
+    found: list[BadAnswer] = look.answer("bad answers")
     return found
 
 

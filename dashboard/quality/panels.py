@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from dashboard import charts, theme
+from dashboard import charts, headline, theme
 from dashboard.charts import Line
 from dashboard.drawing import Drawn, spoken, timetable
 from dashboard.grids import Cell, Grid, Head
@@ -17,13 +17,13 @@ from dashboard.look import Look, Need
 from dashboard.quality import numbers
 from dashboard.tables import Column, Table
 from ingest.partitions import time_of
-from ingest.vocabulary import ErrorCategory
 from metrics import units
 from metrics.intervals import Interval, more_for
 from metrics.pairs import Pair
-from metrics.scores import LONGEST, MOST, Scores, Told
+from metrics.scores import MOST, Scores, Told
 from metrics.slices import NONE
 from metrics.units import Unit
+from metrics.windows import floor
 
 MARGIN: Final = Decimal("0.03")
 """How narrow an interval should be before a share is worth an opinion."""
@@ -160,9 +160,9 @@ class AnswerLength:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        series = numbers.timeline(look)["output_length"]
+        series = headline.timeline(look)["output_length"]
         table = timetable([series], ["tokens per answer"], Unit.TOKENS)
-        value = numbers.now(look)["output_length"].value
+        value = headline.now(look)["output_length"].value
         if value is None:
             return Drawn("No call was answered in this range.", table)
         lines = [Line("tokens per answer", series, theme.SLOTS[0])]
@@ -170,8 +170,8 @@ class AnswerLength:
         return Drawn(self._takeaway(look), table, figure, lines)
 
     def _takeaway(self, look: Look) -> str:
-        now = numbers.now(look)["output_length"]
-        before = numbers.before(look).get("output_length")
+        now = headline.now(look)["output_length"]
+        before = headline.before(look).get("output_length")
         text = f"An answer has {units.tokens(now.value)} tokens on average"
         if before is None or before.value is None or now.value is None:
             return f"{text}." if before is None else f"{text}; nothing to compare with."
@@ -186,6 +186,30 @@ class HowToScore:
     template: str = "dashboard/_how_to_score.html"
 
 
+@dataclass(frozen=True)
+class ScoreOverTime:
+    """The mean of the score with most numbers, at the times of the calls it was told of."""
+
+    key: str = "score"
+    title: str = "Score over time"
+    width: str = "half"
+    needs: Sequence[Need] = ()
+
+    def draw(self, look: Look) -> Drawn:
+        found = numbers.main_score(look)
+        if found is None:
+            return Drawn("No number was told of an answer in this range.", timetable([], ["mean"], Unit.NUMBER))
+        name, series = found
+        told = numbers.told(look).names[name]
+        lines = [Line(name, series, theme.SLOTS[0])]
+        open_from = floor(look.now, series.step) if look.window.contains(look.now) else None
+        figure = charts.lines(lines, Unit.NUMBER, open_from)
+        figure["layout"]["yaxis"]["rangemode"] = "normal"
+        text = f"{name}: {mean(told)} on average of {units.count(told.numbers)}"
+        text = f"{text} {'number' if told.numbers == 1 else 'numbers'}, at the times of the calls."
+        return Drawn(text, timetable([series], [name], Unit.NUMBER), figure, lines)
+
+
 _SCORE_HEADS: Final = (
     *(Head("Score", "name"), Head("Told"), Head("Said", "text"), Head("Told before"), Head("Said before", "text")),
 )
@@ -197,7 +221,7 @@ class ScoresByName:
 
     key: str = "scores"
     title: str = "Scores"
-    width: str = "half"
+    width: str = "full"
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
@@ -210,7 +234,7 @@ class ScoresByName:
         if not found.names:
             return Drawn("Nobody has told what they thought of an answer in this range.", table, extra=HowToScore())
         grid = Grid(_SCORE_HEADS, [self._row(name, told, found) for name, told in found.names.items()])
-        return Drawn(_scores_in_words(look, found), table, grid=grid)
+        return Drawn(_scores_in_words(found), table, grid=grid)
 
     def _row(self, name: str, told: Told, found: Scores) -> Sequence[Cell]:
         before = found.earlier.get(name, Told())
@@ -225,7 +249,7 @@ class ScoresByName:
 
 def mean(told: Told) -> str:
     """Return the mean of the numbers to four digits; a dash when there are none."""
-    return units.UNKNOWN if told.mean is None else f"{told.mean:,.4g}".replace("-", units.MINUS)
+    return units.scalar(told.mean)
 
 
 def words(told: Told) -> str:
@@ -250,12 +274,10 @@ def _lines(name: str, told: Told, found: Scores) -> list[tuple[object, ...]]:
     return lines
 
 
-def _scores_in_words(look: Look, found: Scores) -> str:
+def _scores_in_words(found: Scores) -> str:
     name, told = next(iter(found.names.items()))
     how = f"{mean(told)} on average" if told.numbers else f"{words(told)}"
     text = f"{name}: {how}, told {units.count(told.count)} {'time' if told.count == 1 else 'times'}."
-    if look.elapsed.duration > LONGEST:
-        text += f" Scores of the last {LONGEST.days} days of the range."
     if found.is_cut:
         text += f" Only the newest {units.count(MOST)} were read."
     return text
@@ -324,8 +346,8 @@ class WorstCalls:
     needs: Sequence[Need] = ()
 
     def draw(self, look: Look) -> Drawn:
-        bad = numbers.bad_answers(look)
-        samples = [Sample(one.id, spoken(ErrorCategory(one.error).name.lower())) for one in bad]
+        bad = numbers.bad(look)
+        samples = [Sample(one.id, spoken(one.error.name.lower())) for one in bad]
         found = numbers.told(look)
         for name, told in found.names.items():
             # Of a score that is always the same none is low, and of repairs few are good.

@@ -1,7 +1,5 @@
 """The Errors page: every figure against what was sent, what fails alike, what is new, and when nothing failed."""
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +17,9 @@ from ingest.vocabulary import ErrorCategory
 from metrics.windows import floor
 from projects.models import Project
 from tests import factories
+from tests.dashboard import reading
 from tests.dashboard.conftest import count
+from tests.dashboard.reading import section, takeaway, text
 
 pytestmark = pytest.mark.django_db
 
@@ -27,27 +27,8 @@ SPACE = "\u202f"
 EVIL = "<script>alert(1)</script>"
 
 
-def text(client: Client, address: str) -> str:
-    response = client.get(address)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
 def rows(client: Client, panel: str, options: str = "from=now-1h") -> list[dict[str, str]]:
-    response = client.get(f"/errors/{panel}.csv?{options}")
-    assert response["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(response.content.decode())))
-
-
-def section(page: str, key: str) -> str:
-    part = page[page.index(f'id="p-{key}"') :]
-    return part[: part.index("</section>")]
-
-
-def takeaway(page: str, key: str) -> str:
-    found = re.search(r'<p class="takeaway">(.*?)</p>', section(page, key))
-    assert found is not None
-    return found[1]
+    return reading.rows(client, f"/errors/{panel}.csv?{options}")
 
 
 def tried(*categories: str) -> list[dict[str, Any]]:

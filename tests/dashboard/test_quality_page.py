@@ -1,28 +1,22 @@
 """The Quality page: shares, intervals, lengths and scores against what was sent, and the page with nothing to show."""
 
-import csv
-import io
 import re
 from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.test import Client
 
 from dashboard.quality.panels import verdict
-from ingest.models import Score
 from metrics.pairs import Pair
 from metrics.readings import Reading
-from metrics.scores import scores
-from metrics.slices import Slice
-from metrics.steps import alone
-from metrics.windows import Window
 from projects.models import Project
 from tests import factories
+from tests.dashboard import reading
 from tests.dashboard.conftest import count
+from tests.dashboard.reading import section, takeaway
 
 pytestmark = pytest.mark.django_db
 
@@ -32,26 +26,11 @@ Event = dict[str, Any]
 
 
 def text(client: Client, address: str = "/quality/?from=now-1h") -> str:
-    response = client.get(address)
-    assert response.status_code == 200
-    return response.content.decode()
+    return reading.text(client, address)
 
 
 def rows(client: Client, panel: str, options: str = "from=now-1h") -> list[dict[str, str]]:
-    response = client.get(f"/quality/{panel}.csv?{options}")
-    assert response["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(response.content.decode())))
-
-
-def section(page: str, key: str) -> str:
-    part = page[page.index(f'id="p-{key}"') :]
-    return part[: part.index("</section>")]
-
-
-def takeaway(page: str, key: str) -> str:
-    found = re.search(r'<p class="takeaway">(.*?)</p>', section(page, key))
-    assert found is not None
-    return found[1]
+    return reading.rows(client, f"/quality/{panel}.csv?{options}")
 
 
 def checked(at: datetime, *, valid: bool, repairs: int = 0, **overrides: Any) -> Event:
@@ -88,10 +67,8 @@ def answers(project: Project, now: datetime) -> list[Event]:
 
 
 def score(project: Project, event: Event, name: str, value: float | str, at: datetime) -> None:
-    number, label = (None, value) if isinstance(value, str) else (value, None)
-    Score.objects.create(
-        project=project, call_id=UUID(event["id"]), name=name, value=number, label=label, at=at, received_at=at
-    )
+    told = {"label": value} if isinstance(value, str) else {"value": value}
+    factories.scored(project, {"call_id": event["id"], "name": name, "at": at.isoformat(), **told}, now=at)
 
 
 def test_the_answer_says_how_many_had_the_form_asked_for(viewer: Client, answers: list[Event]) -> None:
@@ -187,9 +164,7 @@ def test_scores_are_counted_by_name_and_by_version(
     for n, word in enumerate(("kind", "kind", EVIL)):
         score(project, answers[n], "tone", word, now)
     # Of a call that never came, and of another project.
-    Score.objects.create(
-        project=project, call_id=factories.call_id(now), name="grade", value=9, at=now, received_at=now
-    )
+    score(project, {"id": str(factories.call_id(now))}, "grade", 9, now)
     page = text(viewer)
     # (5 + 4 + 3 + 1 − 2.5) / 5.
     assert takeaway(page, "scores") == "grade: 2.1 on average, told 5 times."
@@ -209,11 +184,11 @@ def test_scores_are_compared_with_those_before(
 ) -> None:
     earlier = factories.event(now - timedelta(days=7, minutes=10))
     factories.stored(project, earlier, now=now)
-    count(now)
     score(project, earlier, "accepted", 0.25, now)
     score(project, answers[0], "accepted", 1, now)
+    count(now)
     (row,) = rows(viewer, "scores")
-    assert (row["Mean"], row["Told before"], row["Mean before"]) == ("1.0", "1", "0.25")
+    assert (row["Mean"], row["Told before"], row["Mean before"]) == ("1", "1", "0.25")
 
 
 def test_calls_worth_a_look_are_links_without_texts(
@@ -263,23 +238,9 @@ def test_projects_do_not_see_each_other(viewer: Client, answers: list[Event], pr
     count(now)
     score(other, event, "grade", 1, now)
     score(project, answers[0], "grade", 3, now)
-    assert [row["Mean"] for row in rows(viewer, "scores", "from=now-1h&project=other")] == ["1.0"]
-    assert [row["Mean"] for row in rows(viewer, "scores", "from=now-1h&project=helpdesk")] == ["3.0"]
+    assert [row["Mean"] for row in rows(viewer, "scores", "from=now-1h&project=other")] == ["1"]
+    assert [row["Mean"] for row in rows(viewer, "scores", "from=now-1h&project=helpdesk")] == ["3"]
     assert [row["Calls"] for row in rows(viewer, "versions", "from=now-1h&project=other")] == ["1"]
-
-
-def test_at_most_thirty_days_and_the_newest_scores_are_read(
-    answers: list[Event], project: Project, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for n in range(4):
-        score(project, answers[n], "grade", n, now)
-    found = alone(scores(Window(now - timedelta(days=60), now), None, Slice(project.pk)))
-    assert found.window == Window(now - timedelta(days=30), now)
-    assert (found.is_cut, found.names["grade"].mean) == (False, 1.5)
-    monkeypatch.setattr("metrics.scores.MOST", 2)
-    found = alone(scores(Window(now - timedelta(days=1), now), None, Slice(project.pk)))
-    # The two newest calls of the four.
-    assert (found.is_cut, found.names["grade"].mean) == (True, 2.5)
 
 
 def pair(valid: int, of: int, version: str = "1") -> Pair:

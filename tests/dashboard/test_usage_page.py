@@ -1,7 +1,5 @@
 """Usage & cost: every figure against sums done by hand, the ways down to the log, and what is not known."""
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,7 +23,9 @@ from metrics.slices import Slice
 from metrics.windows import Window
 from projects.models import Project
 from tests import factories
+from tests.dashboard import reading
 from tests.dashboard.conftest import count
+from tests.dashboard.reading import rows, section, takeaway
 from tests.dashboard.test_number_of_queries import MOST
 from tests.dashboard.test_number_of_queries import asked as questions_asked
 from tests.metrics import oracle, world
@@ -96,20 +96,7 @@ def bill(project: Project, now: datetime) -> Project:
 
 
 def text(client: Client, address: str) -> str:
-    response = client.get(address)
-    assert response.status_code == 200
-    return response.content.decode().replace(SPACE, " ")
-
-
-def section(page: str, key: str) -> str:
-    start = page.index(f'id="p-{key}"')
-    return page[start : page.index("</section>", start)]
-
-
-def takeaway(page: str, key: str) -> str:
-    found = re.search(r'<p class="takeaway">(.*?)</p>', section(page, key))
-    assert found is not None
-    return unescape(found.group(1))
+    return reading.text(client, address).replace(SPACE, " ")
 
 
 def answer(page: str) -> str:
@@ -128,12 +115,6 @@ def grid(page: str, key: str, part: str = "tbody") -> list[list[str]]:
         [unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
         for row in rows
     ]
-
-
-def rows(client: Client, address: str) -> list[dict[str, str]]:
-    response = client.get(address)
-    assert response["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(response.content.decode())))
 
 
 def asked(project: Project, now: datetime, address: str) -> DashboardQuery:
