@@ -142,7 +142,9 @@ def breakdown(
 def _asked(metrics: Iterable[str], slice_: Slice, by: Dimension | None = None) -> list[Metric]:
     """Return the metrics, all of them of one source that knows the conditions and the cut."""
     asked = [METRICS[key] for key in metrics]
-    (source,) = {metric.source for metric in asked}
+    source, *others = sorted({metric.source for metric in asked})
+    if others:
+        raise ValueError(f"metrics of {source} and {others[0]} are asked for apart")
     unknown = {*slice_.filters, *([by] if by else [])}.difference(DIMENSIONS_OF[source])
     if unknown:
         raise ValueError(f"of {source} it is not known: {', '.join(sorted(unknown))}")

@@ -72,8 +72,8 @@ def answered(totals: Totals) -> int:
 
 def finished(totals: Totals) -> int:
     """Return the calls an error rate rests on."""
-    requests: int = totals.sums.get("requests", 0)
-    return requests - totals.sums.get("cancelled", 0)
+    finished: int = totals.sums.get("requests", 0) - totals.sums.get("cancelled", 0)
+    return finished
 
 
 _ENTRIES: Final = (

@@ -13,6 +13,8 @@ from metrics.windows import EPOCH, FOREVER, MICROSECONDS, SPANS, Window, at_micr
 
 EVER: Final = Window(EPOCH, FOREVER)
 _OF_SCORES: Final = (Grain.SCORE_HOUR, Grain.SCORE_DAY)
+GRAINS: Final = (Grain.MINUTE, Grain.HOUR, Grain.DAY, Grain.SCORE_DAY)
+"""Those that have a watermark of their own: nobody reads coarser calls, or scores, than these."""
 
 
 def complete_to(
@@ -66,12 +68,8 @@ def of_pieces(project_id: int, pieces: Iterable[Piece], *, now: datetime) -> Ste
 
 
 def by_grain(project_id: int, *, now: datetime) -> dict[Grain, datetime]:
-    """Return the watermarks of minutes, hours and days, as `complete_to` has each, from one look at the marks."""
-    read = [
-        (asked, grain, until)
-        for asked in (Grain.MINUTE, Grain.HOUR, Grain.DAY)
-        for grain, until in _read_until(asked, now).items()
-    ]
+    """Return the watermarks of `GRAINS`, as `complete_to` has each, from one look at the marks."""
+    read = [(asked, grain, until) for asked in GRAINS for grain, until in _read_until(asked, now).items()]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -84,7 +82,7 @@ def by_grain(project_id: int, *, now: datetime) -> dict[Grain, datetime]:
             [*(list(column) for column in zip(*read, strict=True)), project_id],
         )
         oldest = dict(cursor.fetchall())
-    return {asked: min(oldest.get(asked, now), now) for asked in (Grain.MINUTE, Grain.HOUR, Grain.DAY)}
+    return {asked: min(oldest.get(asked, now), now) for asked in GRAINS}
 
 
 def _read_until(asked: Grain, now: datetime) -> dict[Grain, datetime]:

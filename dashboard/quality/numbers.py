@@ -60,8 +60,8 @@ def main_score(look: Look) -> tuple[str, Series] | None:
     """Return the score told most often that has numbers, and its mean over time; None where there is none."""
     found = told(look)
     name = next((name for name, one in found.names.items() if one.numbers), None)
-    means = {series.key: series for series in look.answer("scores over time")["score_mean"]}
-    return (name, means[name]) if name in means else None
+    means: dict[str, Series] = {series.key: series for series in look.answer("scores over time")["score_mean"]}
+    return None if name is None or name not in means else (name, means[name])
 
 
 def _step(look: Look) -> timedelta:

@@ -123,6 +123,7 @@ _GRAINS: Final = {
     Grain.MINUTE: ("Minutes", "facet_minute"),
     Grain.HOUR: ("Hours", "facet_hour"),
     Grain.DAY: ("Days", ""),
+    Grain.SCORE_DAY: ("Scores", ""),
 }
 
 

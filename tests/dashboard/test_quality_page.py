@@ -191,6 +191,45 @@ def test_scores_are_compared_with_those_before(
     assert (row["Mean"], row["Told before"], row["Mean before"]) == ("1", "1", "0.25")
 
 
+def test_the_score_told_most_is_drawn_at_the_times_of_its_calls(
+    viewer: Client, answers: list[Event], project: Project, now: datetime
+) -> None:
+    for n in range(3):
+        score(project, answers[n], "tone", "kind", now)
+        score(project, answers[n], "grade", (1, 5, 4)[n], now)
+    score(project, answers[0], "rare", 100, now)
+    assert takeaway(text(viewer), "score") == "grade: 3.333 on average of 3 numbers, at the times of the calls."
+    lines = {row["Time (UTC)"]: row["grade"] for row in rows(viewer, "score")}
+    told = [(datetime.fromisoformat(at), value) for at, value in lines.items() if value]
+    # Three calls ten seconds apart, from half an hour ago on: in one minute or two.
+    assert len(lines) == 60
+    assert [value for _, value in told] in (["3.333333333333333333333333333"], ["1", "4.5"], ["3", "4"])
+    # Over more than three hours by the hour, for there are no minutes of scores.
+    by_hour = rows(viewer, "score", "from=now-6h")
+    assert len(by_hour) in (6, 7)
+    assert [row["grade"] for row in by_hour if row["grade"]] in (
+        ["3.333333333333333333333333333"],
+        ["1", "4.5"],
+        ["3", "4"],
+    )
+
+
+def test_without_numbers_no_score_is_drawn(
+    viewer: Client, answers: list[Event], project: Project, now: datetime
+) -> None:
+    score(project, answers[0], "tone", "kind", now)
+    page = text(viewer)
+    assert takeaway(page, "score") == "No number was told of an answer in this range."
+    assert takeaway(page, "scores") == f"tone: kind 100{SPACE}%, told 1 time."
+
+
+def test_bad_answers_are_found_among_those_a_filter_means(viewer: Client, answers: list[Event]) -> None:
+    assert len(rows(viewer, "samples")) == 3
+    assert rows(viewer, "samples", "from=now-1h&prompt_type=triage") == []
+    assert len(rows(viewer, "samples", "from=now-1h&err=invalid_output")) == 3
+    assert rows(viewer, "samples", "from=now-3h&to=now-2h") == []
+
+
 def test_calls_worth_a_look_are_links_without_texts(
     viewer: Client, answers: list[Event], project: Project, now: datetime
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 import pytest
 from django.core.cache import cache
@@ -14,6 +15,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.models import BreakerTransition
 from metrics.auth import ReadThrottle
 from metrics.catalog import METRICS
 from metrics.rollup import roll_up_hours, roll_up_minutes
@@ -136,9 +138,59 @@ def test_all_metrics_are_listed(ask: Asking) -> None:
         "unit": "count",
         "better": "higher",
         "description": "Calls the application made, whatever became of them.",
+        "of": "calls",
+        "dimensions": [name for name in found["dimensions"] if name != "score"],
     }
     assert "feature" in found["dimensions"]
     assert ask("", q="x").json()["field"] == "q"
+
+
+def test_scores_are_read_by_name_and_are_no_property_of_calls(owner: Project, ask: Asking) -> None:
+    calls = [factories.event(NOW - n * MINUTE, feature=feature) for n, feature in enumerate(("a", "a", "b"), start=1)]
+    factories.stored(owner, *calls, now=NOW)
+    said: list[dict[str, Any]] = [
+        {"name": "grade", "value": 4},
+        {"name": "grade", "value": 1},
+        {"name": "tone", "label": "kind"},
+    ]
+    told = [{"call_id": call["id"], "at": NOW.isoformat(), **one} for call, one in zip(calls, said, strict=True)]
+    factories.scored(owner, *told)
+    found = ask("score_mean", **HOUR, score="grade").json()
+    assert {name: found[name] for name in ("unit", "filters", "value", "calls")} == {
+        "unit": "number",
+        "filters": {"score": "grade"},
+        "value": "2.5",
+        "calls": 2,
+    }
+    assert ask("score_mean", **HOUR, score="tone").json()["value"] is None
+    (line,) = ask("score_mean/series", **HOUR, score="grade", bucket="30m").json()["series"]
+    assert line == {"values": [None, "2.5"], "calls": [0, 2]}
+    names = ask("scores/breakdown", **HOUR, by="score").json()
+    assert [(part["name"], part["value"]) for part in names["parts"]] == [("grade", 2), ("tone", 1)]
+    features = ask("scores/breakdown", **HOUR, by="feature").json()["parts"]
+    assert [(part["name"], part["value"]) for part in features] == [("a", 2), ("b", 1)]
+
+
+def test_breaker_time_is_read_by_group_of_models(owner: Project, ask: Asking) -> None:
+    for group, minute in (("sonnet-5", 40), ("haiku-5", 30)):
+        for before, after, at in ((0, 1, minute), (1, 0, 20)):
+            BreakerTransition.objects.create(
+                project=owner,
+                boot_id=UUID(int=1),
+                group=group,
+                at=NOW - at * MINUTE,
+                before=before,
+                after=after,
+            )
+    found = ask("breaker_open_ms", **HOUR).json()
+    # From 40 to 20 minutes ago one of the two was open.
+    assert (found["value"], found["calls"], found["unit"]) == (20 * 60_000, 2, "milliseconds")
+    assert ask("breaker_open_ms", **HOUR, model="claude-haiku-5").json()["value"] == 10 * 60_000
+    parts = ask("breaker_open_ms/breakdown", **HOUR, by="model").json()
+    assert [(part["name"], part["value"]) for part in parts["parts"]] == [("sonnet-5", 1_200_000), ("haiku-5", 600_000)]
+    assert parts["total"]["value"] == 1_200_000
+    refused = Asking(owner, "staging")("breaker_open_ms", **HOUR)
+    assert (refused.status_code, refused.json()["field"]) == (400, "environment")
 
 
 def test_a_key_of_one_environment_reads_no_other(owner: Project) -> None:
@@ -178,6 +230,12 @@ def test_a_key_of_another_project_sees_its_own(owner: Project) -> None:
         ("requests/series", {"bucket": "1m", "from": "now-30d"}, "bucket", "makes 43,200 points; at most 1,500"),
         ("requests/series", {"top": "3"}, "top", "is for a series by something: give by, too"),
         ("requests/series", {"by": "feature", "top": "21"}, "top", "must be a whole number from 1 to 20"),
+        ("requests", {"score": "grade"}, "score", "is not known of calls, which requests is about"),
+        ("score_mean", {}, "score", "must be the name of a score: score_mean of several means nothing"),
+        ("breaker_open_ms", {"feature": "a"}, "feature", "is not known of breakers, which breaker_open_ms is about"),
+        ("breaker_open_ms", {"from": "now-91d"}, "from", "changes of breakers are kept since 24 August 2026: ask for"),
+        ("breaker_open_ms/breakdown", {"by": "feature"}, "by", "must be one of model"),
+        ("requests/breakdown", {"by": "score"}, "by", "must be one of environment, feature, "),
         ("requests/breakdown", {}, "by", "must be one of environment, feature, "),
         ("requests/breakdown", {"by": "colour"}, "by", "must be one of environment, feature, "),
         ("requests/breakdown", {"by": "model", "top": "0"}, "top", "must be a whole number from 1 to 100"),

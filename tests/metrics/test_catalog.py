@@ -2,17 +2,20 @@
 
 import pytest
 
-from metrics.catalog import METRICS, Metric
-from metrics.facts import FACT_NAMES, HISTOGRAMS
+from metrics.catalog import DIMENSIONS_OF, METRICS, Metric
+from metrics.facts import BREAKER_FACT_NAMES, FACT_NAMES, HISTOGRAMS, SCORE_FACT_NAMES
 from metrics.formulas import Percentile, Ratio, Sum, Totals, columns_of
 from metrics.units import Unit
+
+FACTS_OF = {"calls": FACT_NAMES, "scores": SCORE_FACT_NAMES, "breakers": BREAKER_FACT_NAMES}
 
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 
 
 @every_metric
-def test_a_metric_is_computed_from_facts_that_are_kept(metric: Metric) -> None:
-    assert metric.facts <= FACT_NAMES
+def test_a_metric_is_computed_from_facts_that_are_kept_of_its_source(metric: Metric) -> None:
+    assert FACTS_OF.keys() == DIMENSIONS_OF.keys()
+    assert metric.facts <= FACTS_OF[metric.source]
     assert metric.formula.histogram in {"", *(histogram.name for histogram in HISTOGRAMS)}
 
 
@@ -36,11 +39,11 @@ def test_a_metric_has_the_unit_of_what_it_counts(metric: Metric) -> None:
     if isinstance(metric.formula, Percentile):
         assert metric.unit is Unit.MILLISECONDS
     elif isinstance(metric.formula, Sum):
-        endings = {"_tokens": Unit.TOKENS, "nanousd": Unit.NANOUSD}
+        endings = {"_tokens": Unit.TOKENS, "nanousd": Unit.NANOUSD, "_ms": Unit.MILLISECONDS}
         assert metric.unit == next((unit for end, unit in endings.items() if str(names).find(end) > 0), Unit.COUNT)
     else:
         assert isinstance(metric.formula, Ratio)
-        assert metric.unit in {Unit.RATIO, Unit.NANOUSD, Unit.MILLISECONDS, Unit.TOKENS}
+        assert metric.unit in {Unit.RATIO, Unit.NANOUSD, Unit.MILLISECONDS, Unit.TOKENS, Unit.NUMBER}
 
 
 @every_metric

@@ -271,8 +271,20 @@ def test_the_difference_of_two_rates_is_exact(lived: World) -> None:
     assert found.difference == found.reading.value - found.other.value
 
 
-def test_the_oracle_knows_every_metric_of_the_catalogue() -> None:
-    assert set(oracle.METRICS) == set(METRICS)
+def test_the_oracle_knows_every_metric_of_calls() -> None:
+    assert set(oracle.METRICS) == {key for key, metric in METRICS.items() if metric.source == "calls"}
+
+
+def test_what_a_source_does_not_know_is_refused(lived: World) -> None:
+    window, named = Window.last(60, NOW), Slice(lived.reading.pk, score="grade")
+    with pytest.raises(ValueError, match="of calls it is not known: score"):
+        queries.value("requests", window, named, now=NOW)
+    with pytest.raises(ValueError, match="of breakers it is not known: environment"):
+        queries.value("breaker_open_ms", window, Slice(lived.reading.pk, environment="staging"), now=NOW)
+    with pytest.raises(ValueError, match="of breakers it is not known: feature"):
+        queries.breakdown("feature", ["breaker_open_ms"], window, Slice(lived.reading.pk), now=NOW)
+    with pytest.raises(ValueError, match="metrics of calls and scores are asked for apart"):
+        queries.values(("requests", "scores"), window, Slice(lived.reading.pk), now=NOW)
 
 
 def _parts(calls: list[oracle.Call], dimension: str) -> dict[str, list[oracle.Call]]:

@@ -52,23 +52,24 @@ def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
     """A world of calls, half of which have scores: some stored before the call, some after it was counted."""
     with django_db_blocker.unblock(), transaction.atomic():
         owners = world.projects()
-        calls = world.calls(owners, seed=11)
+        calls = world.calls(owners, seed=11)[::3]
         dice = random.Random(11)
         told = {
-            (call.id, name): Told(call, name, dice.choice(WORDS if name == "tone" else GRADES))
+            (call.id, name): Told(call, name, dice.choice(WORDS) if name == "tone" else dice.choice(GRADES))
             for call in calls
             for name in ("grade", "tone", "checked")
-            if dice.random() < 0.3
+            if dice.random() < 0.5
         }
         listed = list(told.values())
         _tell(listed[::3], owners)
-        world.live_through(calls)
+        world.store(calls[::2])
+        world.settle()
+        world.store(calls[1::2])
         _tell(listed[1::3], owners)
         # What is told of the first ones again counts, what is told of them with an older time does not.
         for key, one in list(told.items())[:90:3]:
             told[key] = Told(one.call, one.name, "kind" if isinstance(one.said, str) else one.said + 1)
         _tell([told[one.call.id, one.name] for one in listed[:90:3]], owners, minutes=5)
-        world.settle()
         _tell([Told(one.call, one.name, 99.0) for one in listed[:30:3]], owners, minutes=-5)
         _tell(listed[2::3], owners)
         world.settle()

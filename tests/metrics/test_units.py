@@ -34,6 +34,26 @@ def test_all_digits_of_a_sum_are_written(value: int | None, unit: Unit, text: st
 
 
 @pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (Decimal(0), "0"),
+        (Decimal("0.71234"), "0.7123"),
+        (Decimal("0.0000123456"), "0.00001235"),
+        (Decimal("0.99999"), "1"),
+        (Decimal("3.25"), "3.25"),
+        (Decimal("4.99996"), "5"),
+        (Decimal(100), "100"),
+        (Decimal("999.96"), "1,000"),
+        (Decimal("12345.6"), "12,346"),
+        (Decimal("-2.5"), "−2.5"),
+        (None, "–"),
+    ],
+)
+def test_a_number_on_any_scale_has_four_digits(number: Decimal | None, text: str) -> None:
+    assert units.scalar(number) == units.number(number, Unit.NUMBER) == text
+
+
+@pytest.mark.parametrize(
     ("nanousd", "text"),
     [
         (0, "$0.00"),

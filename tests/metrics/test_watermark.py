@@ -8,7 +8,7 @@ from ingest.vocabulary import Grain
 from metrics import queries
 from metrics.rollup import roll_up_hours, roll_up_minutes
 from metrics.slices import Slice
-from metrics.watermark import by_grain
+from metrics.watermark import GRAINS, by_grain
 from metrics.windows import Window
 from projects.models import Project
 from tests import factories
@@ -122,15 +122,15 @@ def test_all_grains_at_once_say_what_each_says_alone(now: datetime) -> None:
     owner = factories.project()
 
     def alone() -> dict[Grain, datetime]:
-        grains = (Grain.MINUTE, Grain.HOUR, Grain.DAY)
-        return {grain: queries.complete_to(owner.pk, now=now, grain=grain) for grain in grains}
+        return {grain: queries.complete_to(owner.pk, now=now, grain=grain) for grain in GRAINS}
 
-    assert by_grain(owner.pk, now=now) == alone() == dict.fromkeys((Grain.MINUTE, Grain.HOUR, Grain.DAY), now)
+    assert by_grain(owner.pk, now=now) == alone() == dict.fromkeys(GRAINS, now)
     factories.stored(owner, at=NOW - 2 * DAY, now=NOW)
     assert by_grain(owner.pk, now=now)[Grain.MINUTE] == NOW
     assert by_grain(owner.pk, now=now) == alone()
     roll_up_minutes(now=NOW + MINUTE / 2)
-    assert by_grain(owner.pk, now=now) == alone() == {Grain.MINUTE: now, Grain.HOUR: NOW, Grain.DAY: NOW}
+    behind = dict.fromkeys((Grain.HOUR, Grain.DAY, Grain.SCORE_DAY), NOW)
+    assert by_grain(owner.pk, now=now) == alone() == {Grain.MINUTE: now, **behind}
     factories.stored(owner, at=NOW, now=NOW + MINUTE / 3)
     assert by_grain(owner.pk, now=now) == alone()
     roll_up_minutes(now=NOW + MINUTE / 2)
