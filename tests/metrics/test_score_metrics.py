@@ -1,4 +1,4 @@
-"""Metrics of scores, against plain Python over the same scores; they came before their calls, late, and twice."""
+"""Metrics of scores, against plain Python over the same scores, which came late and some of them twice."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ from projects.models import Project
 from tests import factories
 from tests.factories import NOW
 from tests.metrics import oracle, world
+from tests.metrics.conftest import World
 from tests.metrics.test_queries import RAGGED, SLICES, STEPS, WINDOWS
 from tests.metrics.world import DAY, HOUR, MIDNIGHT
 
@@ -41,40 +42,41 @@ class Told:
 
 
 @dataclass(frozen=True)
-class World:
+class Judged:
+    """The scores that were told, and whose they are."""
+
     scores: list[Told]
     reading: Project
     writing: Project
 
 
 @pytest.fixture(scope="module")
-def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """A world of calls, half of which have scores: some stored before the call, some after it was counted."""
+def judged(built: World, django_db_blocker: DjangoDbBlocker) -> Iterator[Judged]:
+    """Many calls of the world with scores, told in three goes, some again; taken back when the module is done."""
+    owners = built.reading, built.writing
+    dice = random.Random(11)
+    told = {
+        (call.id, name): Told(call, name, dice.choice(WORDS) if name == "tone" else dice.choice(GRADES))
+        for call in built.calls
+        for name in ("grade", "tone", "checked")
+        if dice.random() < 0.2
+    }
+    listed = list(told.values())
     with django_db_blocker.unblock(), transaction.atomic():
-        owners = world.projects()
-        calls = world.calls(owners, seed=11)[::3]
-        dice = random.Random(11)
-        told = {
-            (call.id, name): Told(call, name, dice.choice(WORDS) if name == "tone" else dice.choice(GRADES))
-            for call in calls
-            for name in ("grade", "tone", "checked")
-            if dice.random() < 0.5
-        }
-        listed = list(told.values())
-        _tell(listed[::3], owners)
-        world.store(calls[::2])
+        _tell(listed[::2], owners)
         world.settle()
-        world.store(calls[1::2])
-        _tell(listed[1::3], owners)
         # What is told of the first ones again counts, what is told of them with an older time does not.
-        for key, one in list(told.items())[:90:3]:
-            told[key] = Told(one.call, one.name, "kind" if isinstance(one.said, str) else one.said + 1)
-        _tell([told[one.call.id, one.name] for one in listed[:90:3]], owners, minutes=5)
+        again = [Told(one.call, one.name, _other(one.said)) for one in listed[:90:3]]
+        _tell(again, owners, minutes=5)
         _tell([Told(one.call, one.name, 99.0) for one in listed[:30:3]], owners, minutes=-5)
-        _tell(listed[2::3], owners)
+        _tell(listed[1::2], owners)
         world.settle()
-        yield World(list(told.values()), *owners)
+        yield Judged(list((told | {(one.call.id, one.name): one for one in again}).values()), *owners)
         transaction.set_rollback(True)
+
+
+def _other(said: float | str) -> float | str:
+    return "kind" if isinstance(said, str) else said + 1
 
 
 def _tell(told: Sequence[Told], owners: Sequence[Project], minutes: int = 0) -> None:
@@ -93,14 +95,9 @@ def _tell(told: Sequence[Told], owners: Sequence[Project], minutes: int = 0) -> 
         factories.scored(owner, *documents)
 
 
-@pytest.fixture
-def lived(built: World) -> World:
-    return built
-
-
-def pick(lived: World, window: Window, slice_: Slice) -> list[Told]:
+def pick(judged: Judged, window: Window, slice_: Slice) -> list[Told]:
     """The scores that a slice and a window mean."""
-    of_name = [one for one in lived.scores if slice_.score in ("", one.name)]
+    of_name = [one for one in judged.scores if slice_.score in ("", one.name)]
     calls = oracle.pick([one.call for one in of_name], window, replace(slice_, score=""))
     meant = {call.id for call in calls}
     return [one for one in of_name if one.call.id in meant]
@@ -123,20 +120,20 @@ KNOWN = {
 
 @pytest.mark.parametrize("slice_", KNOWN.values(), ids=KNOWN)
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
-def test_how_many_and_their_mean_are_exact(lived: World, window: Window, slice_: dict[str, str]) -> None:
-    for project, name in ((lived.reading, "grade"), (lived.writing, "tone"), (lived.writing, "nobody told this")):
+def test_how_many_and_their_mean_are_exact(judged: Judged, window: Window, slice_: dict[str, str]) -> None:
+    for project, name in ((judged.reading, "grade"), (judged.writing, "tone"), (judged.writing, "nobody told this")):
         asked = Slice(project.pk, **slice_, score=name)
         readings = queries.values(("scores", "score_mean"), window, asked, now=NOW)
-        told = pick(lived, window, asked)
+        told = pick(judged, window, asked)
         assert (readings["scores"].value, readings["scores"].sample) == (len(told), len(told))
         assert (readings["score_mean"].value, readings["score_mean"].sample) == mean(told)
 
 
-def test_scores_of_a_users_calls_are_read_one_by_one_for_two_days(lived: World) -> None:
-    asked = Slice(lived.reading.pk, user_id="ada", score="grade")
+def test_scores_of_a_users_calls_are_read_one_by_one_for_two_days(judged: Judged) -> None:
+    asked = Slice(judged.reading.pk, user_id="ada", score="grade")
     for window in (Window.last(DAY, NOW), Window.last(2 * DAY, NOW - RAGGED)):
         found = queries.value("score_mean", window, asked, now=NOW)
-        assert (found.value, found.sample) == mean(pick(lived, window, asked))
+        assert (found.value, found.sample) == mean(pick(judged, window, asked))
     with pytest.raises(queries.WindowTooWideError, match="this question reads scores one by one"):
         queries.value("score_mean", Window.last(3 * DAY, NOW), asked, now=NOW)
 
@@ -146,13 +143,13 @@ def test_scores_of_a_users_calls_are_read_one_by_one_for_two_days(lived: World) 
 )
 @pytest.mark.parametrize("filters", [{}, {"environment": "staging"}, {"prompt_type": "prompt-1", "feature": "search"}])
 def test_a_series_is_exact_in_every_bucket(
-    lived: World, window: Window, step: timedelta, filters: dict[str, str]
+    judged: Judged, window: Window, step: timedelta, filters: dict[str, str]
 ) -> None:
-    asked = Slice(lived.reading.pk, **filters, score="grade")
+    asked = Slice(judged.reading.pk, **filters, score="grade")
     if step < HOUR and filters:
         window = Window(NOW - DAY, NOW)
     found = queries.several_series(("score_mean", "scores"), window, asked, bucket=step, now=NOW)
-    told = [pick(lived, cut, asked) for cut in oracle.grid(window, step)]
+    told = [pick(judged, cut, asked) for cut in oracle.grid(window, step)]
     (means,), (counts,) = found["score_mean"], found["scores"]
     assert list(zip(means.values, means.samples, strict=True)) == [mean(of_bucket) for of_bucket in told]
     assert list(counts.values) == [len(of_bucket) for of_bucket in told]
@@ -162,11 +159,11 @@ def test_a_series_is_exact_in_every_bucket(
     "dimension",
     ["environment", "feature", "prompt_type", "prompt_version", "model", "error", "key", "release", "score"],
 )
-def test_a_breakdown_lists_the_parts_with_most_scores_and_the_rest(lived: World, dimension: Dimension) -> None:
-    window, asked = Window(NOW - 4 * DAY - RAGGED, NOW - RAGGED), Slice(lived.writing.pk)
+def test_a_breakdown_lists_the_parts_with_most_scores_and_the_rest(judged: Judged, dimension: Dimension) -> None:
+    window, asked = Window(NOW - 4 * DAY - RAGGED, NOW - RAGGED), Slice(judged.writing.pk)
     found = queries.breakdown(dimension, ("scores",), window, asked, top=2, now=NOW)
     parts: dict[str, list[Told]] = {}
-    for one in pick(lived, window, asked):
+    for one in pick(judged, window, asked):
         name = one.name if dimension == "score" else getattr(one.call, dimension)
         if name or dimension != "error":
             parts.setdefault(name or NONE, []).append(one)
@@ -179,14 +176,14 @@ def test_a_breakdown_lists_the_parts_with_most_scores_and_the_rest(lived: World,
         assert (found.other.key, found.other.readings["scores"].value) == (OTHER, sum(sizes[2:]))
 
 
-def test_the_lines_of_names_are_those_of_each_name(lived: World) -> None:
+def test_the_lines_of_names_are_those_of_each_name(judged: Judged) -> None:
     window = Window.last(7 * DAY, NOW - RAGGED)
-    asked = Slice(lived.reading.pk)
+    asked = Slice(judged.reading.pk)
     found = queries.series("score_mean", window, asked, bucket=HOUR, by="score", top=5, now=NOW)
     assert {line.key for line in found} == {"grade", "tone", "checked"}
     for line in found:
-        of_name = Slice(lived.reading.pk, score=line.key)
-        assert list(line.values) == [mean(pick(lived, cut, of_name))[0] for cut in oracle.grid(window, HOUR)]
+        of_name = Slice(judged.reading.pk, score=line.key)
+        assert list(line.values) == [mean(pick(judged, cut, of_name))[0] for cut in oracle.grid(window, HOUR)]
 
 
 @pytest.mark.parametrize(
@@ -207,11 +204,11 @@ def test_the_lines_of_names_are_those_of_each_name(lived: World) -> None:
     [WINDOWS["three hours to now"], WINDOWS["ragged, across a closed month"], Window(MIDNIGHT - 60 * DAY, NOW)],
     ids=["hours", "a closed month", "everything"],
 )
-def test_the_page_of_scores_tells_the_same(lived: World, window: Window, filters: dict[str, str]) -> None:
-    asked, earlier = Slice(lived.writing.pk, **filters), window.shift(-DAY)
+def test_the_page_of_scores_tells_the_same(judged: Judged, window: Window, filters: dict[str, str]) -> None:
+    asked, earlier = Slice(judged.writing.pk, **filters), window.shift(-DAY)
     found = alone(scores(window, earlier, asked, now=NOW))
     assert not found.is_cut
-    for names, told in ((found.names, pick(lived, window, asked)), (found.earlier, pick(lived, earlier, asked))):
+    for names, told in ((found.names, pick(judged, window, asked)), (found.earlier, pick(judged, earlier, asked))):
         assert names.keys() == {one.name for one in told}
         for name, one in names.items():
             mine = [each for each in told if each.name == name]
@@ -220,7 +217,7 @@ def test_the_page_of_scores_tells_the_same(lived: World, window: Window, filters
     for name, one in found.names.items():
         numbers = [
             (each.said, each.call.id)
-            for each in pick(lived, window, asked)
+            for each in pick(judged, window, asked)
             if each.name == name and isinstance(each.said, float)
         ]
         newest_first = sorted(numbers, key=lambda number: number[1], reverse=True)
@@ -228,7 +225,7 @@ def test_the_page_of_scores_tells_the_same(lived: World, window: Window, filters
     for key, one in found.versions.items():
         mine = [
             each
-            for each in pick(lived, window, asked)
+            for each in pick(judged, window, asked)
             if (each.name, each.call.prompt_type, each.call.prompt_version) == key
         ]
         assert (one.count, one.mean) == (len(mine), mean(mine)[0])
