@@ -3,7 +3,7 @@
 import pytest
 
 from metrics.facets import CUBE_DIMENSIONS, FACETS, facet_of
-from metrics.facts import FACTS, HISTOGRAMS, USER_FACTS
+from metrics.facts import FACTS, HISTOGRAMS, SCORE_FACTS, USER_FACTS
 from tests.metrics import rollups
 
 pytestmark = [pytest.mark.django_db, pytest.mark.storage]
@@ -29,6 +29,19 @@ def columns(table: str) -> set[str]:
 def test_a_rollup_row_holds_every_fact_and_histogram(table: str, keys: set[str]) -> None:
     kept = {name for each in HISTOGRAMS for name in (f"{each.name}_buckets", f"{each.name}_counts", *each.columns)}
     assert columns(table) == keys | kept | {"bucket", "project_id"} | {fact.name for fact in FACTS}
+
+
+@pytest.mark.parametrize(
+    ("table", "keys"),
+    [
+        ("score_hour", {"environment_id", "facet", "key"}),
+        ("score_cube_hour", set(CUBE_DIMENSIONS.values())),
+        ("score_cube_day", set(CUBE_DIMENSIONS.values())),
+    ],
+)
+def test_a_row_of_scores_holds_every_fact_of_them_and_the_lowest(table: str, keys: set[str]) -> None:
+    kept = {"bucket", "project_id", "name", "label", "lowest_values", "lowest_calls"}
+    assert columns(table) == keys | kept | {fact.name for fact in SCORE_FACTS}
 
 
 @pytest.mark.parametrize("table", ["user_day", "user_month"])
