@@ -6,7 +6,7 @@ goes through the partial index on failures.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
@@ -118,24 +118,12 @@ def failures(window: Window, slice_: Slice, *, bucket: timedelta, now: datetime)
     )
 
 
-def newest(categories: Collection[ErrorCategory], window: Window, slice_: Slice, *, most: int) -> Steps[list[Failure]]:
-    """Find the newest failures of some categories, newest first."""
-    filters = yield from resolve(slice_)
-    if filters is None:
-        return []
-    wanted = f" AND error IN ({', '.join(str(category.value) for category in sorted(categories))})"
-    (read,) = yield [newest_first(slice_.project_id, filters, window, most, also=wanted)]
-    return _in_order(read)
-
-
-def newest_first(
-    project_id: int, filters: Mapping[str, int | str], window: Window, most: int, *, also: str = ""
-) -> Sql:
+def newest_first(project_id: int, filters: Mapping[str, int | str], window: Window, most: int) -> Sql:
     """Return the SQL of the newest failures of a window."""
     outcomes = f"({', '.join(str(outcome.value) for outcome in FAILED)})"
     conditions = "".join(f" AND {COLUMNS[dimension]} = %s" for dimension in filters)
     bounds = lower_bound(window.start), lower_bound(window.end)
-    text = _NEWEST.format(outcomes=outcomes, filters=conditions + also)
+    text = _NEWEST.format(outcomes=outcomes, filters=conditions)
     return Sql(text, (project_id, *bounds, *filters.values(), most))
 
 
