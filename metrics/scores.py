@@ -2,7 +2,7 @@
 """Scores: what people and programs thought of answers, by name and by prompt version.
 
 Read as calls are: whole days and hours from the rollups, the ends of a window from the scores themselves. With a filter
-that those do not know (API key, release, user) the newest scores are read, each with its call.
+that those do not know beside the prompt (user, API key, release) the newest scores are read, each with its call.
 """
 
 from collections import Counter
@@ -88,6 +88,8 @@ class Scores:
     versions: dict[Versioned, Told]
     is_cut: bool
     """Only the newest scores were read; there were more."""
+    are_versions_cut: bool
+    """The same of `versions`."""
 
 
 def scores(window: Window, earlier: Window | None, slice_: Slice, *, now: datetime) -> Steps[Scores]:
@@ -97,39 +99,36 @@ def scores(window: Window, earlier: Window | None, slice_: Slice, *, now: dateti
         resolve(slice_), labels(project_id, "prompt_type"), labels(project_id, "prompt_version")
     )
     if filters is None:
-        return Scores({}, {}, {}, is_cut=False)
+        return Scores({}, {}, {}, is_cut=False, are_versions_cut=False)
     question = Question(project_id, filters, window, now, SCORE_FACT_NAMES, frozenset())
     by_version = replace(question, by="prompt_type", beside="prompt_version")
-    newest = None if is_rolled_up(by_version) else MOST
+    newest = None if is_rolled_up(question) else MOST
+    newest_by_version = None if is_rolled_up(by_version) else MOST
     before = replace(question, window=earlier or Window(now, now))
     # Calls that are gone cannot be looked at.
     kept = Window(min(max(window.start, kept_from("request_log", now)), window.end), window.end)
-    counted, singly, counted_before, singly_before, lows, ((_, most),) = yield [
-        *_told(by_version, newest),
+    counted, singly, counted_before, singly_before, lows, ((_, most),), *apart = yield [
+        *_told(by_version, newest_by_version),
         *_told(before, newest),
         _lowest(replace(question, window=kept), newest),
-        _most(project_id, [] if newest is None else [window, before.window]),
+        _most(project_id, [] if newest_by_version is None else [window, before.window]),
+        # By name alone the rollups may know more than by version, too.
+        *(_told(question, newest) if newest != newest_by_version else ()),
     ]
-    names: dict[str, Told] = {}
-    of_versions: dict[Versioned, Told] = {}
-    for name, *told, prompt_type, version in _rows(counted):
-        key = Versioned(name, _word(types, prompt_type), _word(versions, version))
-        names.setdefault(name, Told()).add(*told)
-        of_versions.setdefault(key, Told()).add(*told)
-    for name, word, value, call, prompt_type, version in _rows(singly):
-        key = Versioned(name, _word(types, prompt_type), _word(versions, version))
-        names.setdefault(name, Told()).add_one(word, value, call)
-        of_versions.setdefault(key, Told()).add_one(word, value, call)
+    names = _by_name(*(apart or (counted, singly)))
     for name, values, calls in _rows(lows):
         # Hours may know a name already that their day does not.
         for value, call in zip(values, calls, strict=True) if name in names else ():
             names[name].look_at(value, call)
     largest = sorted(names, key=lambda name: (-names[name].count, name))[:MOST_NAMES]
+    versions_of = _by_version(counted, singly, types, versions)
+    is_cut = int(most or 0) > MOST
     return Scores(
         names={name: names[name] for name in largest},
         earlier=_by_name(counted_before, singly_before),
-        versions={key: told for key, told in of_versions.items() if key.name in largest},
-        is_cut=int(most or 0) > MOST,
+        versions={key: told for key, told in versions_of.items() if key.name in largest},
+        is_cut=is_cut and newest is not None,
+        are_versions_cut=is_cut,
     )
 
 
@@ -194,11 +193,24 @@ def _most(project_id: int, windows: Sequence[Window]) -> Sql:
 
 def _by_name(counted: Rows, singly: Rows) -> dict[str, Told]:
     names: dict[str, Told] = {}
-    for name, *told in _rows(counted):
-        names.setdefault(name, Told()).add(*told)
-    for name, word, value, call in _rows(singly):
+    for name, word, count, total, *_ in _rows(counted):
+        names.setdefault(name, Told()).add(word, count, total)
+    for name, word, value, call, *_ in _rows(singly):
         names.setdefault(name, Told()).add_one(word, value, call)
     return names
+
+
+def _by_version(
+    counted: Rows, singly: Rows, types: Mapping[Key, str], versions: Mapping[Key, str]
+) -> dict[Versioned, Told]:
+    found: dict[Versioned, Told] = {}
+    for name, word, count, total, of_type, version in _rows(counted):
+        key = Versioned(name, _word(types, of_type), _word(versions, version))
+        found.setdefault(key, Told()).add(word, count, total)
+    for name, word, value, call, of_type, version in _rows(singly):
+        key = Versioned(name, _word(types, of_type), _word(versions, version))
+        found.setdefault(key, Told()).add_one(word, value, call)
+    return found
 
 
 def _word(words: Mapping[Key, str], number: int) -> str:

@@ -31,6 +31,7 @@ MARGIN_WORDS: Final = f"±3{units.SPACE}pt"
 SHOWN_VERSIONS: Final = 15
 SHOWN_SCORES: Final = 8
 SHOWN_WORDS: Final = 3
+_CUT: Final = f" Only the newest {units.count(MOST)} were read."
 
 _VERSION_HEADS: Final = (
     *(
@@ -278,9 +279,7 @@ def _scores_in_words(found: Scores) -> str:
     name, told = next(iter(found.names.items()))
     how = f"{mean(told)} on average" if told.numbers else f"{words(told)}"
     text = f"{name}: {how}, told {units.count(told.count)} {'time' if told.count == 1 else 'times'}."
-    if found.is_cut:
-        text += f" Only the newest {units.count(MOST)} were read."
-    return text
+    return f"{text}{_CUT}" if found.is_cut else text
 
 
 _BY_VERSION_HEADS: Final = (Head("Score", "name"), Head("Prompt", "text"), Head("Told"), Head("Said", "text"))
@@ -317,7 +316,8 @@ class ScoresByVersion:
         prompts = len({key[1:] for key, _ in listed})
         text = f"{units.count(prompts)} prompt {'version' if prompts == 1 else 'versions'} with scores"
         shown = f"; shown are the {SHOWN_SCORES} told most, the file has all" if len(listed) > SHOWN_SCORES else ""
-        return Drawn(f"{text}{shown}.", table, grid=Grid(_BY_VERSION_HEADS, rows))
+        cut = _CUT if numbers.told(look).are_versions_cut else ""
+        return Drawn(f"{text}{shown}.{cut}", table, grid=Grid(_BY_VERSION_HEADS, rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ def test_the_lines_of_names_are_those_of_each_name(judged: Judged) -> None:
         {"environment": "staging"},
         {"feature": "search"},
         {"feature": "chat", "model": "claude-haiku-4-5-20251001"},
+        {"key": "main"},
         # No rollup knows these two together, or users.
         {"key": "main", "prompt_version": "2"},
         {"user_id": "bea"},
@@ -208,6 +209,7 @@ def test_the_page_of_scores_tells_the_same(judged: Judged, window: Window, filte
     asked, earlier = Slice(judged.writing.pk, **filters), window.shift(-DAY)
     found = alone(scores(window, earlier, asked, now=NOW))
     assert not found.is_cut
+    assert not found.are_versions_cut
     for names, told in ((found.names, pick(judged, window, asked)), (found.earlier, pick(judged, earlier, asked))):
         assert names.keys() == {one.name for one in told}
         for name, one in names.items():

@@ -168,7 +168,8 @@ def test_the_lowest_of_a_range_are_found_with_their_calls() -> None:
 
 def test_with_a_filter_that_no_rollup_knows_the_newest_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = factories.project()
-    calls = [factories.event(OLD + n * MINUTE, user_id="anna" if n < 3 else "ben") for n in range(4)]
+    tries = [{"n": 1, "duration_ms": 10, "status": 200, "key_alias": "main"}]
+    calls = [factories.event(OLD + n * MINUTE, user_id="anna" if n < 3 else "ben", attempts=tries) for n in range(4)]
     factories.stored(owner, *calls, now=NOW)
     factories.scored(owner, *(told(call, n) for n, call in enumerate(calls)))
     settle()
@@ -180,6 +181,10 @@ def test_with_a_filter_that_no_rollup_knows_the_newest_are_read(monkeypatch: pyt
     # The three newest of the four are those of calls 1 to 3, and the last of them is not Anna's.
     assert (found.is_cut, found.names["grade"].mean) == (True, Decimal("1.5"))
     assert not alone(scores(EVER, None, Slice(owner.pk), now=NOW)).is_cut
+    # By API key the names are known, their versions are not.
+    by_key = alone(scores(EVER, None, Slice(owner.pk, key="main"), now=NOW))
+    assert (by_key.is_cut, by_key.are_versions_cut, str(by_key.names["grade"].mean)) == (False, True, "1.5")
+    assert [told.count for told in by_key.versions.values()] == [3]
 
 
 def test_rebuilding_repairs_rows_somebody_spoiled() -> None:
