@@ -214,7 +214,7 @@ def _by_version(
 
 
 def _word(words: Mapping[Key, str], number: int) -> str:
-    return words[number] if number else ""
+    return words.get(number, str(number)) if number else ""
 
 
 def _rows(rows: Rows) -> Iterator[list[Any]]:
