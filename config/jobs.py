@@ -27,6 +27,7 @@ JOBS: Final = (
     PeriodicJob("deliver", "alerting.notify.deliver", every=5, lease=120),
     PeriodicJob("provider_limits", "ingest.provider_limits.refresh", every=900, lease=120),
     PeriodicJob("heartbeat", "config.heartbeat.send", every=60, lease=60),
+    PeriodicJob("failure_groups", "ingest.ungrouped.group_ungrouped", every=60, lease=120),
     PeriodicJob("partitions", "ingest.partitions.ensure_ahead", every=3_600, lease=120),
     PeriodicJob("seal", "ingest.seal.seal_closed_days", every=3_600, lease=3_600),
     PeriodicJob("retention", "ingest.retention.drop_expired", every=3_600, lease=3_600),

@@ -150,8 +150,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 RETENTION_DAYS = {
     "request_body": env.int("RETENTION_BODY_DAYS", default=30),
     "request_log": env.int("RETENTION_CALL_DAYS", default=90),
-    "facet_minute": env.int("RETENTION_MINUTE_DAYS", default=3),
-    **dict.fromkeys(("facet_hour", "score_hour"), env.int("RETENTION_HOUR_DAYS", default=396)),
+    **dict.fromkeys(("facet_minute", "failure_minute"), env.int("RETENTION_MINUTE_DAYS", default=3)),
+    **dict.fromkeys(
+        ("facet_hour", "score_hour", "failure_hour", "failure_day"), env.int("RETENTION_HOUR_DAYS", default=396)
+    ),
     "limit_minute": env.int("RETENTION_LIMIT_DAYS", default=8),
 }
 

@@ -35,6 +35,8 @@ T = TypeVar("T")
 # What-if factors.
 LEAST: Final = Decimal("0.1")
 MOST: Final = Decimal(100)
+# A number with fewer fits into the database.
+_DIGITS: Final = 10
 _RELATIVE: Final = re.compile(r"now(?:-(\d{1,5})([mhd]))?")
 # Name in the address → field here.
 _TEXTS: Final = {
@@ -47,9 +49,13 @@ def parse(
     *,
     projects: Collection[Project],
     environments: Callable[[Project], Collection[str]],
+    failure_group: Callable[[Project, int], str | None],
     now: datetime,
 ) -> DashboardQuery:
-    """Read an address. Never raises: what is not understood becomes a notice."""
+    """Read an address. Never raises: what is not understood becomes a notice.
+
+    `failure_group` gives the words for the number of a failure group; None when the project has none of that number.
+    """
     reader = _Reader(data)
     slug = reader.one_of("project", {project.slug: project for project in projects})
     project = slug if slug is not None else next(iter(projects), None)
@@ -57,6 +63,7 @@ def parse(
     if environment != "" and (project is None or environment not in environments(project)):
         reader.notices.append(f"No call has come from an environment called {_short(environment)}; showing all.")
         environment = ""
+    failure, failure_words = reader.failure(project, failure_group)
     start, end, frm, to = reader.range(now)
     cmp, against = reader.comparison(now, before=start)
     return DashboardQuery(
@@ -69,6 +76,8 @@ def parse(
         environment=environment,
         status=reader.one_of("status", {word: word for word in STATUSES}) or "",
         err=reader.one_of("err", {word: word for word in ERRORS}) or "",
+        failure=failure,
+        failure_words=failure_words,
         waste=reader.one_of("waste", {word: word for word in WASTE}) or "",
         cmp=cmp,
         against=against,
@@ -104,6 +113,17 @@ class _Reader:
         if value != "" and value not in known:
             self.notices.append(f"There is no {LABELS.get(key, key)} {_short(value)}; it was left out.")
         return known.get(value)
+
+    def failure(self, project: Project | None, words_of: Callable[[Project, int], str | None]) -> tuple[str, str]:
+        """Return the number of a failure group and its words; empty when the project has no such group."""
+        value = self.text("failure")
+        is_number = value.isascii() and value.isdecimal() and len(value) < _DIGITS
+        words = words_of(project, int(value)) if is_number and project is not None else None
+        if words is not None:
+            return value, words
+        if value != "":
+            self.notices.append(f"There is no {LABELS['failure']} {_short(value)}; it was left out.")
+        return "", ""
 
     def factor(self, key: str) -> Decimal:
         value = self.text(key)

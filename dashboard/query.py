@@ -40,10 +40,11 @@ ERRORS: Final = frozenset(category.name.lower() for category in ErrorCategory if
 # Calls that were paid for and brought no usable answer, by why.
 WASTE: Final = ("failed", "truncated", "invalid")
 FILTERS: Final = (
-    *("feature", "model", "prompt_type", "version", "key", "release", "user", "session", "status", "err", "waste"),
+    *("feature", "model", "prompt_type", "version", "key", "release"),
+    *("user", "session", "status", "err", "failure", "waste"),
 )
 # What only single calls have: measured numbers are not kept by these.
-ONLY_LOGS: Final = ("session", "status", "waste")
+ONLY_LOGS: Final = ("session", "status", "failure", "waste")
 # What a page may be cut by.
 GROUPS: Final = {
     "feature": "feature",
@@ -71,6 +72,7 @@ LABELS: Final = {
     "version": "prompt version",
     "key": "API key",
     "err": "error",
+    "failure": "failure group",
 }
 SPANS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
 
@@ -106,6 +108,10 @@ class DashboardQuery:
     session: str = ""
     status: str = ""
     err: str = ""
+    failure: str = ""
+    """The number of a failure group."""
+    failure_words: str = field(default="", compare=False)
+    """What people call that group."""
     waste: str = ""
     cmp: str = "7d"
     against: datetime | None = None
@@ -218,10 +224,15 @@ class DashboardQuery:
     @property
     def chips(self) -> list[Chip]:
         return [
-            Chip(LABELS.get(name, name), value, self.string(**{name: ""}))
+            Chip(LABELS.get(name, name), self.words(name), self.string(**{name: ""}))
             for name in FILTERS
-            if (value := getattr(self, name)) != ""
+            if getattr(self, name) != ""
         ]
+
+    def words(self, name: str) -> str:
+        """Return the value of a filter as people read it."""
+        value: str = getattr(self, name)
+        return self.failure_words if name == "failure" and value != "" else value
 
     @property
     def has_filters(self) -> bool:

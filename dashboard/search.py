@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from dashboard.query import DashboardQuery
 from dashboard.wasted import WASTED
 from ingest import dimensions
-from ingest.models import RequestLog
+from ingest.models import FailureGroup, RequestLog
 from ingest.partitions import kept_from, lower_bound
 from ingest.vocabulary import FAILED, DimensionKind, ErrorCategory, Outcome
 from metrics.slices import NONE
@@ -186,6 +186,15 @@ def find(project: Project, call_id: UUID) -> Call | None:
     return None if row is None else Call(row, Names(project.pk))
 
 
+def words_of_failure_group(project: Project, number: int) -> str | None:
+    """Return what people call a failure group; None when the project has none of this number."""
+    group = FailureGroup.objects.filter(project=project, pk=number).first()
+    if group is None:
+        return None
+    category = ErrorCategory(group.error).name.lower().replace("_", " ")
+    return f"{category}: {group.template}" if group.template else category
+
+
 def newest(project: Project, now: datetime) -> datetime | None:
     """Return when the newest call began; None when nothing is stored. Walks the key backwards and stops."""
     bounds = {"id__gte": lower_bound(kept_from("request_log", now))}
@@ -218,6 +227,8 @@ def _matching(query: DashboardQuery, start: datetime, end: datetime) -> QuerySet
         rows = rows.filter(session_id=query.session)
     if query.err != "":
         rows = rows.filter(error=ErrorCategory[query.err.upper()])
+    if query.failure != "":
+        rows = rows.filter(failure_group_id=int(query.failure))
     if query.waste != "":
         rows = rows.filter(WASTED[query.waste])
     if query.status != "":

@@ -10,6 +10,7 @@ from msgspec import Struct
 from ingest import bodies, partitions, pricebook, rows
 from ingest.charge import charge
 from ingest.events import Content, Event
+from ingest.failure_groups import Groups
 from ingest.names import Names
 
 
@@ -83,12 +84,14 @@ class _Encoder:
         self._received_us = rows.micros(now)
         self._book = pricebook.current(now)
         self._names = Names(origin.project_id, origin.environment)
+        self._groups = Groups(origin.project_id, self._names)
         self._first_with_body = partitions.lower_bound(partitions.kept_from("request_body", now)).int
 
     def row(self, event: Event, digest: bytes) -> Row | None:
-        """The call priced and encoded; None when a name of it must be interned first."""
+        """The call priced and encoded; None when a name of it, or what it looks like, must be interned first."""
         names = self._names.packed(event)
-        if names is None:
+        failure_group = self._groups.of(event)
+        if names is None or failure_group is None:
             return None
         cost = charge(event, self._book, event.started_at)
         infra_nanousd = self._infra_per_request
@@ -103,14 +106,16 @@ class _Encoder:
             received_us=self._received_us,
             infra_nanousd=infra_nanousd,
             has_body=body is not None,
+            failure_group=failure_group or None,
         )
         return Row(event.id.int, call, body)
 
     def rows_with_new_names(self, events: list[Event], digests: dict[int, bytes]) -> Iterator[Row]:
         self._names.intern(events)
+        self._groups.intern(events)
         for event in events:
             row = self.row(event, digests[event.id.int])
-            assert row is not None, "every name of the call has just been interned"
+            assert row is not None, "all that the call is told apart by has just been interned"
             yield row
 
     def _body(self, call_id: UUID, content: Content) -> bytes | None:

@@ -65,7 +65,7 @@ def find(project_id: int, kind: DimensionKind, name: str) -> int | None:
     kept = _kept_of(project_id, kind)
     if name not in kept.ids:
         found = _stored(project_id, kind, [name])
-        _keep(lambda: kept.ids.update(found))
+        keep(lambda: kept.ids.update(found))
         return found.get(name)
     return kept.ids[name]
 
@@ -99,7 +99,7 @@ def _resolve(
         overflow = [name for name in new if name not in found]
         if overflow:
             return found | _overflow(project_id, kind, overflow, kept)
-    _keep(lambda: kept.ids.update(found))
+    keep(lambda: kept.ids.update(found))
     return found
 
 
@@ -111,7 +111,7 @@ def _overflow(project_id: int, kind: DimensionKind, overflow: list[str], kept: _
         kept.ids.update(everything)
         kept.is_full = True
 
-    _keep(fill)
+    keep(fill)
     return {name: everything.get(name, everything[OTHER_NAME]) for name in overflow}
 
 
@@ -129,7 +129,7 @@ def _stored(project_id: int, kind: DimensionKind, wanted: list[str]) -> dict[str
     return dict(rows.values_list("name", "id"))
 
 
-def _keep(fill: Callable[[], None]) -> None:
+def keep(fill: Callable[[], None]) -> None:
     """Remembers only what is committed: inside somebody's transaction the rows may yet be rolled back."""
     if connection.in_atomic_block:
         transaction.on_commit(fill)

@@ -39,6 +39,29 @@ class Dimension(models.Model):
         return self.name
 
 
+class FailureGroup(models.Model):
+    """What failed calls have in common that probably have one cause, stored once and never changed."""
+
+    # The constraint begins with it, and serves as its index.
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, db_index=False)
+    error = models.SmallIntegerField(help_text="ingest.vocabulary.ErrorCategory")
+    template = models.CharField(max_length=200, help_text="ingest.message_template")
+    prompt_type_id = models.IntegerField(help_text="In dim; 0 is none.")
+    prompt_version_id = models.IntegerField(help_text="In dim; 0 is none.")
+
+    class Meta:
+        db_table = "failure_group"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "error", "prompt_type_id", "prompt_version_id", "template"],
+                name="failure_group_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.template
+
+
 class Price(models.Model):
     """What one model costs from `effective_from` on, in nano-dollars per token (1 $/MTok = 1,000).
 
@@ -166,6 +189,8 @@ class RequestLog(models.Model):
     release_id = models.IntegerField(null=True)
     sdk_id = models.IntegerField(null=True)
     key_id = models.IntegerField(null=True)
+    # NULL in calls that did not fail; in failures stored before migration 0012 until `ingest.ungrouped` was there.
+    failure_group_id = models.IntegerField(null=True)
 
     class Meta:
         managed = False

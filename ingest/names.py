@@ -60,16 +60,16 @@ class Names:
     def _look_up(self, key: tuple[str | None, ...]) -> bytes | None:
         feature, prompt_type, prompt_version, model, requested, app, release, sdk, api_key = key
         numbers = (
-            self._number(_ENVIRONMENT, self._environment),
-            self._number(_FEATURE, feature),
-            self._number(_PROMPT_TYPE, prompt_type),
-            self._number(_PROMPT_VERSION, prompt_version),
-            self._number(_MODEL, requested if model is None else model),
-            self._number(_MODEL, model if requested is None else requested),
-            self._number(_APP, app),
-            self._number(_RELEASE, release),
-            self._number(_SDK, sdk),
-            self._number(_KEY, api_key),
+            self.number(_ENVIRONMENT, self._environment),
+            self.number(_FEATURE, feature),
+            self.number(_PROMPT_TYPE, prompt_type),
+            self.number(_PROMPT_VERSION, prompt_version),
+            self.number(_MODEL, requested if model is None else model),
+            self.number(_MODEL, model if requested is None else requested),
+            self.number(_APP, app),
+            self.number(_RELEASE, release),
+            self.number(_SDK, sdk),
+            self.number(_KEY, api_key),
         )
         if None in numbers:
             return None
@@ -77,7 +77,8 @@ class Names:
         found = self._packed[key] = _struct.pack(*lengths_and_values)
         return found
 
-    def _number(self, kind: DimensionKind, name: str | None) -> int | None:
+    def number(self, kind: DimensionKind, name: str | None) -> int | None:
+        """The number of a name, ABSENT for no name; None when it was never interned."""
         if not name:
             return dimensions.ABSENT
         # What was interned just now may not be known for good: see `dimensions`.

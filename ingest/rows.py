@@ -29,6 +29,7 @@ _SOMETIMES: Final = (
     *("trace_id", "span_id"),
     *("requests_limit", "requests_remaining", "input_limit", "input_remaining", "output_limit", "output_remaining"),
     *("user_id", "session_id", "request_id", "error_message", "detail", "valid", "repairs", "hashes"),
+    "failure_group_id",
 )
 COLUMNS: Final = ", ".join(_ALWAYS + _SOMETIMES)
 
@@ -69,7 +70,8 @@ _STOP_REASONS: Final = {reason.name.lower(): reason.value for reason in StopReas
 _NO_ERROR, _UNNAMED, _CANCELLED = ErrorCategory.NONE.value, ErrorCategory.OTHER.value, ErrorCategory.CANCELLED.value
 _OTHER_STOP: Final = StopReason.OTHER.value
 _STREAM, _SANITIZED, _HAS_BODY = Flag.STREAM.value, Flag.SANITIZED.value, Flag.HAS_BODY.value
-_FAILED: Final = frozenset({"error", "rejected"})
+FAILED: Final = frozenset({"error", "rejected"})
+"""The words of `vocabulary.FAILED`."""
 _SENT: Final = frozenset({"api", "model_fallback"})
 
 
@@ -94,6 +96,7 @@ def encode(
     received_us: int,
     infra_nanousd: int,
     has_body: bool,
+    failure_group: int | None,
 ) -> bytes:
     """One row. `started_at` is the time in the id, to the millisecond, so that ranges of ids and of times agree."""
     usage, flags = cost.usage, cost.flags
@@ -110,7 +113,7 @@ def encode(
         8, (call_id >> 80) * 1000 - _POSTGRES_EPOCH_US, 8, received_us, 8, infra_nanousd, 8, digest, packed_names,
         4, flags, 4, duration_ms, 4, usage.input_tokens, 4, usage.output_tokens, 4, usage.cache_read_tokens,
         4, usage.cache_write_5m_tokens, 4, usage.cache_write_1h_tokens,
-        2, _OUTCOMES[event.outcome], 2, _error(event), 2, _SOURCES[event.source],
+        2, _OUTCOMES[event.outcome], 2, error_of(event), 2, _SOURCES[event.source],
         2, len(event.attempts) or _unlisted_attempts(event), 2, bucket_of(duration_ms), 2, usage.web_searches,
     )  # fmt: skip
     error, limits, kept = event.error, event.limits, detail.encode(event)
@@ -125,6 +128,7 @@ def encode(
         _NULL if kept is None else _pack_length(len(kept) + 1) + _JSONB_VERSION + kept,
         _NO_QUALITY if quality is None else _quality(quality),
         _NULL if hashes is None else _hashes(hashes),
+        _int4(failure_group),
     ))  # fmt: skip
 
 
@@ -133,11 +137,12 @@ def encode_body(call_id: UUID, project_id: int, dictionary_id: int, body: bytes)
     return _pack_body(4, 16, call_id.bytes, 4, project_id, 2, dictionary_id, len(body)) + body
 
 
-def _error(event: Event) -> int:
+def error_of(event: Event) -> int:
+    """The category of why the call failed, as stored."""
     error = event.error
     if error is not None and error.category is not None:
         return _CATEGORIES.get(error.category, _UNNAMED)
-    if event.outcome in _FAILED:
+    if event.outcome in FAILED:
         return _UNNAMED
     return _CANCELLED if event.outcome == "cancelled" else _NO_ERROR
 

@@ -20,7 +20,7 @@ from ingest.events import Client, Event
 from ingest.scores import Score
 from ingest.vocabulary import Grain
 
-__all__ = ["Origin", "Receipt", "sqlstate_of", "store"]
+__all__ = ["Origin", "Receipt", "mark", "sqlstate_of", "store"]
 
 # How often a batch is tried before the database's error is passed on: each reason to try again arises about once.
 _TRIES: Final = 5
@@ -111,6 +111,12 @@ def sqlstate_of(error: Exception) -> str | None:
     return getattr(error.__cause__, "sqlstate", None)
 
 
+def mark(cursor: CursorWrapper, call_ids: Iterable[int], *, project_id: int, now: datetime) -> None:
+    """Marks the minutes of these calls, so that the rollups are made again. Within the transaction that wrote them."""
+    minutes = partitions.buckets_of(call_ids, _MINUTE)
+    cursor.execute(_MARKS, [minutes, now, project_id, Grain.MINUTE.value])
+
+
 def _write(prepared: Batch, told: _Told, *, is_fresh: bool, now: datetime) -> Receipt:
     project_id = prepared.project_id
     with connection.cursor() as cursor:
@@ -125,8 +131,7 @@ def _write(prepared: Batch, told: _Told, *, is_fresh: bool, now: datetime) -> Re
             if bodies:
                 _copy(cursor, "request_body (id, project_id, dictionary_id, body)", bodies)
         if new:
-            minutes = partitions.buckets_of((row.id for row in new), _MINUTE)
-            cursor.execute(_MARKS, [minutes, now, project_id, Grain.MINUTE.value])
+            mark(cursor, (row.id for row in new), project_id=project_id, now=now)
         put_aside = quarantine.keep(prepared.outside, project_id=project_id, now=now) if prepared.outside else 0
         marked = scores.keep(cursor, told.scores, project_id=project_id, now=now)
         if marked:

@@ -88,7 +88,7 @@ def open_month(now: datetime) -> datetime:
 
 def plan(question: Question) -> list[Piece]:
     """Return the parts of the window in order of time. Raises WindowTooWideError."""
-    pieces = list(_cut(question.window, _ladder(question)))
+    pieces = list(cut(question.window, _ladder(question)))
     one_by_one = sum((piece.window.duration for piece in pieces if piece.table in ONE_BY_ONE), timedelta())
     if one_by_one > MOST_CALLS and ("user_id" not in question.filters or question.is_of_scores):
         what = "scores" if question.is_of_scores else "calls"
@@ -99,17 +99,18 @@ def plan(question: Question) -> list[Piece]:
     return pieces
 
 
-def _cut(window: Window, ladder: Sequence[Table]) -> Iterator[Piece]:
+def cut(window: Window, ladder: Sequence[Table]) -> Iterator[Piece]:
+    """Yield the parts of a window in order of time, each from the coarsest table that can; the last can everything."""
     if window.is_empty:
         return
     table, finer = ladder[0], ladder[1:]
     whole = table.whole(window)
     if whole is None:
-        yield from _cut(window, finer)
+        yield from cut(window, finer)
         return
-    yield from _cut(Window(window.start, whole.start), finer)
+    yield from cut(Window(window.start, whole.start), finer)
     yield Piece(table, whole)
-    yield from _cut(Window(whole.end, window.end), finer)
+    yield from cut(Window(whole.end, window.end), finer)
 
 
 def _ladder(question: Question) -> list[Table]:

@@ -1,4 +1,4 @@
-"""Retention of the rollups: facets and limits go after the days the settings say, cubes and users' days never."""
+"""Retention of the rollups: minutes and hours go after the days the settings say, cubes and users' days never."""
 
 from datetime import datetime
 from typing import Final
@@ -7,7 +7,10 @@ from django.db import connection
 
 from ingest.partitions import kept_from
 
-TABLES: Final = ("facet_minute", "facet_hour", "limit_minute", "score_hour")
+TABLES: Final = (
+    *("facet_minute", "facet_hour", "limit_minute", "score_hour"),
+    *("failure_minute", "failure_hour", "failure_day"),
+)
 # Rows deleted by one statement: short locks, and a statement that ends within its time.
 ROWS_AT_ONCE: Final = 20_000
 

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 
 from ingest.partitions import kept_from, lower_bound, partitions, storable
 from ingest.vocabulary import Grain
-from metrics import limit_sql, marks, rollup_sql, score_sql
+from metrics import failure_sql, limit_sql, marks, rollup_sql, score_sql
 from metrics.marks import Dirty, Run
 from metrics.plan import open_day, open_month
 from metrics.pools import numbers
@@ -140,6 +140,7 @@ def _recompute_minutes(dirty: Sequence[Dirty], now: datetime) -> None:
     # Older minutes would be dropped again within the hour; the hours know them.
     for run in marks.runs([each for each in dirty if each.bucket >= kept], Grain.MINUTE, longest=60):
         _replace(run, ("facet_minute",), rollup_sql.facet_minute())
+        _replace(run, ("failure_minute",), failure_sql.failure_minute())
     kept = kept_from("limit_minute", now)
     for run in marks.runs([each for each in dirty if each.bucket >= kept], Grain.MINUTE, longest=60):
         pools = numbers(run.project_id)
@@ -149,6 +150,7 @@ def _recompute_minutes(dirty: Sequence[Dirty], now: datetime) -> None:
 def _recompute_hours(dirty: Sequence[Dirty], _: datetime) -> None:
     for run in marks.runs(dirty, Grain.HOUR, longest=6):
         _replace(run, ("facet_hour", "cube_hour"), rollup_sql.facet_and_cube_hour())
+        _replace(run, ("failure_hour",), failure_sql.failure_hour())
     marks.insert_where_scored(dirty)
 
 
@@ -157,6 +159,7 @@ def _recompute_days(dirty: Sequence[Dirty], _: datetime) -> None:
     for run in marks.runs(dirty, Grain.DAY, longest=1):
         _replace(run, ("facet_day",), rollup_sql.facet_day())
         _replace(run, ("cube_day",), rollup_sql.cube_day())
+        _replace(run, ("failure_day",), failure_sql.failure_day())
         # There are no hours by user: a day whose calls are gone cannot be counted again.
         if run.window.start.astimezone(UTC).date() in with_calls:
             _replace(run, ("user_day",), rollup_sql.user_day())

@@ -19,7 +19,7 @@ REDIS_URL = f"redis://127.0.0.1:6379/{os.environ.get('TEST_REDIS_DB', '9')}"
 # Tables made by SQL, which Django's flush does not know.
 STORAGE = (
     "request_log, request_body, rollup_dirty, facet_minute, facet_hour, facet_day, cube_hour, cube_day, user_day,"
-    " user_month, limit_minute, score_hour, score_cube_hour, score_cube_day"
+    " user_month, limit_minute, score_hour, score_cube_hour, score_cube_day, failure_minute, failure_hour, failure_day"
 )
 
 

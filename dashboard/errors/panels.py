@@ -17,13 +17,15 @@ from dashboard.grids import Cell, Grid, Head
 from dashboard.look import Look, Need
 from dashboard.sparkline import sparkline
 from dashboard.tables import Column, Table
+from ingest.partitions import kept_from
 from metrics import units
-from metrics.failures import MOST, Group
-from metrics.slices import NONE, OTHER
+from metrics.failure_rows import MOST_CALLS
+from metrics.failures import MOST_GROUPS, TOLD, Group
+from metrics.slices import OTHER
 from metrics.units import Unit
 
 NO_FAILURE: Final = "No call failed in this range."
-SHOWN_GROUPS: Final = 12
+SHOWN_GROUPS: Final = TOLD
 SHOWN_FEATURES: Final = 6
 SHOWN_TYPES: Final = 8
 HEATS: Final = 5
@@ -194,9 +196,10 @@ class Groups:
         told = "none" if new == 0 else "all" if new == len(found.groups) else units.count(new)
         text = f"{kinds}, {told} of them new: not among the failures of the week before."
         if len(found.groups) > SHOWN_GROUPS:
-            text += f" Shown are the {SHOWN_GROUPS} largest; the file has all."
+            most = "all" if len(found.groups) < MOST_GROUPS else f"the {units.count(MOST_GROUPS)} largest"
+            text += f" Shown are the {SHOWN_GROUPS} largest; the file has {most}."
         if found.is_cut:
-            text += f" Only the newest {units.count(MOST)} failures of the range were read."
+            text += f" With these filters only the newest {units.count(MOST_CALLS)} failures of the range are counted."
         return text
 
     def _row(self, look: Look, group: Group) -> Sequence[Cell]:
@@ -207,24 +210,37 @@ class Groups:
             Cell(f"{group.prompt_type}{version}".strip() or "–"),
             Cell(group.state, tone=_TONES[group.state]),
             Cell(units.count(group.count)),
-            Cell(units.count(group.users)),
+            Cell(_users(group)),
             Cell(spark=sparkline(group.counts, f"{group.count} calls over the range")),
             Cell(_moment(group.first, look.now)),
-            Cell(_moment(group.last, look.now), reverse("request", args=[group.newest]) + look.query.here),
+            Cell(_moment(group.last, look.now), _newest(look, group)),
         )
 
 
 def _values(group: Group) -> tuple[object, ...]:
     return (
         *(group.template, group.error, group.prompt_type, group.prompt_version, group.state),
-        *(group.count, group.users, group.first, group.last, str(group.newest)),
+        # What is in a file is exact, or it is not there.
+        *(group.count, None if group.has_more_users else group.users),
+        *(group.first, group.last, str(group.newest)),
     )
 
 
+def _users(group: Group) -> str:
+    if group.users is None:
+        return units.UNKNOWN
+    return f"{units.count(group.users)}{'+' if group.has_more_users else ''}"
+
+
 def _calls(look: Look, group: Group) -> str:
-    """Return where the log lists these calls: it cannot filter by message, but by all else of the group."""
-    prompt = {"prompt_type": group.prompt_type or NONE, "version": group.prompt_version or NONE}
-    return reverse("logs") + look.query.string(status="failed", err=group.error, **prompt)
+    """Return where the log lists these calls."""
+    return reverse("logs") + look.query.string(failure=str(group.number))
+
+
+def _newest(look: Look, group: Group) -> str:
+    """Return where the newest of these calls is shown; nothing when it is not kept any more, only counted."""
+    is_kept = group.last >= kept_from("request_log", look.now)
+    return reverse("request", args=[group.newest]) + look.query.here if is_kept else ""
 
 
 def _moment(at: datetime, now: datetime) -> str:

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest
 from django.utils import timezone
 
-from dashboard import address
+from dashboard import address, search
 from dashboard.models import SavedView, seen_by
 from dashboard.query import PRESETS, DashboardQuery
 from ingest import dimensions
@@ -36,7 +36,13 @@ def environments(project: Project) -> Collection[str]:
 def read(request: HttpRequest) -> DashboardQuery:
     """Parse the address and keep the result on the request, where the frame of the page finds it."""
     choices = Choices(list(Project.objects.all()))
-    found = address.parse(request.GET, projects=choices.projects, environments=choices.environments, now=timezone.now())
+    found = address.parse(
+        request.GET,
+        projects=choices.projects,
+        environments=choices.environments,
+        failure_group=search.words_of_failure_group,
+        now=timezone.now(),
+    )
     request.dashboard_query = found  # type: ignore[attr-defined]
     request.dashboard_choices = choices  # type: ignore[attr-defined]
     return found

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard import judgement, request_facts, search
 from dashboard.bodies import Body, read_body
-from dashboard.query import ERRORS, STATUSES, DashboardQuery
+from dashboard.query import ERRORS, FILTERS, STATUSES, DashboardQuery
 from dashboard.search import Call
 from dashboard.views import asked
 from ingest import dimensions
@@ -72,11 +72,15 @@ def _call(query: DashboardQuery, id: UUID) -> Call:  # noqa: A002
 
 def _about(request: HttpRequest, query: DashboardQuery, call: Call) -> dict[str, Any]:
     back = query.string(**{"from": query.frm, "to": query.to}) if query.here != "?" else ""
+    assert query.project is not None
+    number = call.row.failure_group_id
     return {
         "query": query,
         "call": call,
         "facts": request_facts.facts(call),
         "flags": request_facts.flags(call),
+        "failure_group": "" if number is None else search.words_of_failure_group(query.project, number),
+        "alike": query.string(**dict.fromkeys(FILTERS, "") | {"failure": str(number)}),
         "limits": request_facts.limits(call),
         "attempts": request_facts.attempts(call),
         "bill": request_facts.bill(call),

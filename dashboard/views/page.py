@@ -16,7 +16,7 @@ from dashboard.failures import noted, sentence
 from dashboard.look import Look
 from dashboard.page import Answer, Lead, Page
 from dashboard.pages import PAGES
-from dashboard.query import COMPARISONS, ONLY_LOGS, DashboardQuery
+from dashboard.query import COMPARISONS, LABELS, ONLY_LOGS, DashboardQuery
 from dashboard.tiles import Tile
 from dashboard.views import asked
 from dashboard.views.first_run import first_steps
@@ -119,7 +119,8 @@ def _comparisons(query: DashboardQuery) -> dict[str, str]:
 def _not_measured(query: DashboardQuery) -> list[str]:
     """Say which filters of the address these numbers do not know."""
     return [
-        f"The filter {name} “{getattr(query, name)}” applies to the logs only; the numbers here are without it."
+        f"The filter {LABELS.get(name, name)} “{query.words(name)}” applies to the logs only;"
+        " the numbers here are without it."
         for name in ONLY_LOGS
         if getattr(query, name) != ""
     ]

@@ -9,9 +9,11 @@ from uuid import UUID
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from dashboard.errors.remedies import REMEDIES, remedy
 from ingest import wire
+from ingest.models import FailureGroup
 from ingest.store import Origin, store
 from ingest.vocabulary import ErrorCategory
 from metrics.windows import floor
@@ -183,7 +185,12 @@ def test_failures_that_look_alike_are_one_group(viewer: Client, failing: list[di
     assert takeaway(page, "groups") == "4 groups, all of them new: not among the failures of the week before."
     found = section(page, "groups")
     assert f'href="/logs/{last["id"]}/?project=helpdesk&amp;from=now-1h"' in found
-    assert "prompt_type=triage&amp;version=7&amp;status=failed&amp;err=overloaded" in found
+    number = FailureGroup.objects.get(template="Overloaded, try # of #").pk
+    link = f"/logs/?project=helpdesk&from=now-1h&failure={number}"
+    assert f'href="{link.replace("&", "&amp;")}"' in found
+    log = text(viewer, link)
+    assert re.findall(r'<a href="/logs/([0-9a-f-]{36})/', log) == [event["id"] for event in reversed(failing[88:95])]
+    assert "<span>failure group</span> <b>overloaded: Overloaded, try # of #</b>" in log
     assert "<script>alert(#)" not in page
     assert "&lt;script&gt;alert(#)&lt;/script&gt;" in page
 
@@ -210,15 +217,22 @@ def test_a_group_is_new_ongoing_or_quiet(viewer: Client, project: Project, now: 
     )
 
 
-def test_more_failures_than_are_read_are_told(
+def test_more_failures_than_are_read_call_by_call_are_told(
     viewer: Client, project: Project, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("metrics.failures.MOST", 3)
+    monkeypatch.setattr("metrics.failure_rows.MOST_CALLS", 3)
+    monkeypatch.setattr("metrics.failures.MOST_CALLS", 3)
     events = [factories.failed(at=now - timedelta(minutes=n + 1), prompt_version=str(n)) for n in range(5)]
     factories.stored(project, *events, now=now)
     count(now)
-    assert [row["Last call"] for row in rows(viewer, "groups")] == [event["id"] for event in events[:3]]
-    assert "Only the newest 5,000 failures of the range were read." in text(viewer, "/errors/?from=now-1h")
+    # The rollups know all of them; of a feature the newest are read.
+    assert {row["Last call"] for row in rows(viewer, "groups")} == {event["id"] for event in events}
+    assert "are counted." not in text(viewer, "/errors/?from=now-1h")
+    of_feature = rows(viewer, "groups", "from=now-1h&feature=inbox")
+    assert {row["Last call"] for row in of_feature} == {event["id"] for event in events[:3]}
+    assert [row["Users"] for row in of_feature] == ["", "", ""]
+    told = takeaway(text(viewer, "/errors/?from=now-1h&feature=inbox"), "groups")
+    assert told.endswith("With these filters only the newest 5,000 failures of the range are counted.")
 
 
 def test_when_nothing_failed_that_is_the_answer_and_the_last_failure_is_a_link(
@@ -246,6 +260,40 @@ def test_few_calls_are_counted_and_not_made_a_share(viewer: Client, project: Pro
     count(now)
     page = text(viewer, "/errors/?from=now-1h")
     assert "1 call failed; all of them billing, which no retry cures before the bill is settled." in page
+
+
+def test_a_group_is_no_filter_of_the_numbers_and_the_page_says_so(
+    viewer: Client, failing: list[dict[str, Any]]
+) -> None:
+    number = FailureGroup.objects.get(template="Overloaded, try # of #").pk
+    page = text(viewer, f"/errors/?from=now-1h&failure={number}")
+    assert (
+        "The filter failure group “overloaded: Overloaded, try # of #” applies to the logs only;"
+        " the numbers here are without it." in page
+    )
+    assert "12 of 100 calls." in page
+
+
+def test_users_beyond_those_counted_are_said_to_be_more(
+    viewer: Client, failing: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metrics.failures.MOST_USED", 3)
+    assert '<td class="n" data-label="Users">2+</td>' in section(text(viewer, "/errors/?from=now-1h"), "groups")
+    # A file has exact numbers only.
+    assert [row["Users"] for row in rows(viewer, "groups")] == ["", "", "1", "1"]
+
+
+def test_a_call_that_is_only_counted_has_no_link(
+    viewer: Client, project: Project, now: datetime, settings: Settings
+) -> None:
+    event = factories.failed(at=now - timedelta(days=5))
+    factories.stored(project, event, factories.event(now - timedelta(minutes=2)), now=now)
+    count(now)
+    assert f'href="/logs/{event["id"]}/' in section(text(viewer, "/errors/?from=now-7d"), "groups")
+    settings.RETENTION_DAYS = settings.RETENTION_DAYS | {"request_log": 1}
+    found = section(text(viewer, "/errors/?from=now-7d"), "groups")
+    assert event["id"] not in found
+    assert "overloaded for a test" in found
 
 
 def test_a_filter_narrows_every_panel(viewer: Client, failing: list[dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from dashboard.address import parse
 from dashboard.query import DashboardQuery
-from dashboard.search import find, search
+from dashboard.search import find, search, words_of_failure_group
 from dashboard.views.asked import environments
 from ingest.models import Price
 from projects import audit
@@ -23,7 +23,9 @@ pytestmark = pytest.mark.django_db
 
 
 def asked(project: Project, now: datetime, address: str = "") -> DashboardQuery:
-    return parse(QueryDict(address), projects=[project], environments=environments, now=now)
+    return parse(
+        QueryDict(address), projects=[project], environments=environments, failure_group=words_of_failure_group, now=now
+    )
 
 
 def many(project: Project, now: datetime, number: int) -> list[str]:

@@ -17,8 +17,16 @@ NOW = datetime(2026, 11, 23, 10, 7, 30, tzinfo=UTC)
 PROJECTS = [Project(pk=1, slug="helpdesk", name="Help desk"), Project(pk=2, slug="shop", name="Shop")]
 
 
+def words_of_group(project: Project, number: int) -> str | None:
+    return {(1, 7): "overloaded: Try # of #"}.get((project.pk, number))
+
+
+def read(data: QueryDict) -> DashboardQuery:
+    return parse(data, projects=PROJECTS, environments=lambda _: {"production"}, failure_group=words_of_group, now=NOW)
+
+
 def asked(address: str) -> DashboardQuery:
-    return parse(QueryDict(address), projects=PROJECTS, environments=lambda _: {"production"}, now=NOW)
+    return read(QueryDict(address))
 
 
 def utc(day: int, hour: int, minute: int = 0) -> datetime:
@@ -165,10 +173,10 @@ def test_no_address_whatsoever_fails(pairs: list[tuple[str, str]]) -> None:
     data = QueryDict(mutable=True)
     for key, value in pairs:
         data.appendlist(key, value)
-    query = parse(data, projects=PROJECTS, environments=lambda _: {"production"}, now=NOW)
+    query = read(data)
     assert query.start < query.end
     assert 1 <= len(query.window.buckets(query.bucket)) <= 97
-    again = parse(QueryDict(query.here[1:]), projects=PROJECTS, environments=lambda _: {"production"}, now=NOW)
+    again = read(QueryDict(query.here[1:]))
     assert again.here == query.here
     assert again.notices == ()
 
@@ -236,3 +244,21 @@ def test_a_range_can_be_moved_and_fixed() -> None:
 def test_the_comparison_can_be_switched_off_and_on() -> None:
     assert asked("").other_comparison == "?project=helpdesk&cmp=off"
     assert asked("cmp=off").other_comparison == "?project=helpdesk"
+
+
+def test_a_failure_group_is_a_number_in_the_address_and_words_on_the_page() -> None:
+    query = asked("failure=7")
+    assert (query.failure, query.here, query.notices) == ("7", "?project=helpdesk&failure=7", ())
+    (chip,) = query.chips
+    assert (chip.label, chip.value, chip.without) == ("failure group", "overloaded: Try # of #", "?project=helpdesk")
+
+
+@pytest.mark.parametrize("number", ["8", "-7", "7.0", "seven", "٧", "9" * 30, "1; DROP TABLE dim"])
+def test_a_failure_group_that_is_not_there_is_left_out_and_said_so(number: str) -> None:
+    query = asked(f"failure={number}")
+    assert (query.failure, query.failure_words, query.has_filters) == ("", "", False)
+    assert query.notices == (f"There is no failure group “{number}”; it was left out.",)
+
+
+def test_a_failure_group_of_another_project_is_not_there() -> None:
+    assert asked("project=shop&failure=7").notices == ("There is no failure group “7”; it was left out.",)

@@ -10,8 +10,9 @@ from django.test import Client
 from dashboard import judgement, request_facts, search
 from dashboard.search import Call
 from ingest import wire
-from ingest.models import Score
+from ingest.models import FailureGroup, Score
 from ingest.store import Origin, store
+from ingest.vocabulary import ErrorCategory
 from projects.models import Project
 from tests import factories
 
@@ -222,3 +223,21 @@ def test_where_a_call_came_from_is_told(project: Project, now: datetime, is_old:
     assert (told["Application"], told["SDK"], request_facts.attempts(call)[0].key) == (
         ("shop", "anthropic/2.9.0", "green") if is_old else ("helpdesk 1.4.2", "anthropic/2.12.0", "blue")
     )
+
+
+def test_a_failed_call_leads_to_those_it_looks_like(viewer: Client, project: Project, now: datetime) -> None:
+    event = factories.failed(
+        at=now - timedelta(minutes=1), error={"category": "overloaded", "message": f"{HOSTILE} at 12"}
+    )
+    factories.stored(project, event, factories.failed("timeout", None, now - timedelta(minutes=2)), now=now)
+    number = FailureGroup.objects.get(error=ErrorCategory.OVERLOADED).pk
+    page = viewer.get(f"/logs/{event['id']}/?user=user-1&from=now-1h").content.decode()
+    link = f"/logs/?project=helpdesk&from=now-1h&failure={number}"
+    words = "overloaded: &lt;script&gt;alert(#)&lt;/script&gt; at #"
+    assert f'<dt>Failures that look alike</dt><dd><a href="{link.replace("&", "&amp;")}">{words}</a></dd>' in page
+    found = viewer.get(link).content.decode()
+    assert re.findall(r'<a href="/logs/([0-9a-f-]{36})/', found) == [event["id"]]
+
+
+def test_a_call_that_did_not_fail_looks_like_no_failure(viewer: Client, project: Project, now: datetime) -> None:
+    assert "Failures that look alike" not in shown(viewer, made(project, now))

@@ -18,7 +18,13 @@ from tests import factories
 from tests.dashboard.conftest import count
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-QUERY = parse(QueryDict(""), projects=[Project(pk=1, slug="x", name="X")], environments=lambda _: [], now=NOW)
+QUERY = parse(
+    QueryDict(""),
+    projects=[Project(pk=1, slug="x", name="X")],
+    environments=lambda _: [],
+    failure_group=lambda *_: None,
+    now=NOW,
+)
 
 
 def readings(calls: int, errors: int = 0, p95: int | None = 2000) -> dict[str, Reading]:
@@ -117,7 +123,7 @@ def test_failures_are_traced_to_their_kind_and_feature(now: datetime) -> None:
     bad = [factories.failed(at=at + timedelta(seconds=n), feature="search") for n in range(30)]
     factories.stored(owner, *good, *bad, now=now)
     count(now)
-    query = parse(QueryDict(""), projects=[owner], environments=lambda _: [], now=now)
+    query = parse(QueryDict(""), projects=[owner], environments=lambda _: [], failure_group=lambda *_: None, now=now)
     found = verdict(gather(query, (), Look(query)))
     assert (found.kind, found.sentence) == ("down", "75.0\u202f% of calls fail.")
     assert found.detail == "30 of 40 calls, most often because of overloaded, mostly in search."

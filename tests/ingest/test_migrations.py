@@ -42,7 +42,7 @@ def test_the_columns_of_calls_come_without_rewriting_a_day() -> None:
     assert len(before) == 1
     file = rows(f"SELECT pg_relation_filenode('{day}')")
     call_command("migrate", "ingest", verbosity=0)
-    assert rows(f"SELECT * FROM {day}") == [(*before[0], *[None] * 7)]
+    assert rows(f"SELECT * FROM {day}") == [(*before[0], *[None] * 8)]
     assert rows(f"SELECT pg_relation_filenode('{day}')") == file
     # A day that is attached from now on has them, too.
     factories.stored(owner, at=NOW.replace(day=1), hashes={"input": "a" * 64}, quality={"valid": True, "repairs": 1})

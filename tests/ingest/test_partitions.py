@@ -66,7 +66,7 @@ def test_a_partition_has_every_index_of_its_parent() -> None:
     ensure_days([date(2031, 5, 1)])
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'request_log_20310501'")
-        assert cursor.fetchone() == (5,)
+        assert cursor.fetchone() == (8,)
         cursor.execute(
             "SELECT attstorage FROM pg_attribute"
             " WHERE attrelid = 'request_body_20310501'::regclass AND attname = 'body'"

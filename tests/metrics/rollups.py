@@ -67,6 +67,19 @@ def assert_totals_equal_the_calls(*, minutes_from: str = "-infinity") -> None:
         assert of_rollup(table, also=", feature_id, prompt_version_id") == of_calls(
             step, also=", feature_id, prompt_version_id"
         )
+    for table, step, where in (
+        ("failure_minute", "minute", recent),
+        ("failure_hour", "hour", "TRUE"),
+        ("failure_day", "day", "TRUE"),
+    ):
+        assert rows(
+            "SELECT project_id, bucket, environment_id, group_id, calls, first_at, last_call"
+            f" FROM {table} ORDER BY 1, 2, 3, 4"
+        ) == rows(
+            f"SELECT project_id, date_trunc('{step}', started_at), environment_id, failure_group_id, count(*),"
+            " min(started_at), (array_agg(id ORDER BY id DESC))[1]"
+            f" FROM request_log WHERE outcome IN (2, 3) AND {where} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        )
     at = "bucket::timestamp AT TIME ZONE 'UTC'"
     known = "user_id IS NOT NULL"
     assert of_rollup("user_day", bucket=at, also=", environment_id, user_id") == of_calls(

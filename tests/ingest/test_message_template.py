@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.message_template import LONGEST, template_of
+from ingest.message_template import LONGEST, template_of
 
 
 @pytest.mark.parametrize(

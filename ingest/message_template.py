@@ -30,11 +30,15 @@ _REPLACED: Final = (
 )
 
 
-@lru_cache(maxsize=8192)
 def template_of(message: str) -> str:
     """Return the message with numbers as `#`, and ids and quoted parts as `…`; at most 200 characters."""
     inner = _IN_JSON.search(message)
-    text = message if inner is None else inner[1] or inner[2] or ""
+    return _template(message if inner is None else inner[1] or inner[2] or "")
+
+
+# Around the message the SDK writes the id of the request, which is another one each time.
+@lru_cache(maxsize=8192)
+def _template(text: str) -> str:
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = _SPACES.sub(" ", text).strip()
     for pattern, instead in _REPLACED:
