@@ -31,6 +31,7 @@ from bench import scratch
 from ingest import batch, partitions, pricebook, rows, wire
 from ingest.charge import Charge, charge
 from ingest.events import Event
+from ingest.failure_groups import Groups
 from ingest.names import Names
 from ingest.seal import seal_closed_days
 from projects import keys
@@ -182,7 +183,11 @@ def raw_copy(bodies: list[bytes]) -> Callable[[], None]:
         events = list(wire.decode(body).events)
         names = Names(origin.project_id, origin.environment)
         names.intern(events)
-        batches.append([(event, charge(event, book, event.started_at), names) for event in events])
+        groups = Groups(origin.project_id, names)
+        groups.intern(events)
+        batches.append(
+            [(event, charge(event, book, event.started_at), names, groups.of(event) or None) for event in events]
+        )
 
     def encoded() -> Iterator[list[bytes]]:
         for calls in batches:
@@ -191,11 +196,13 @@ def raw_copy(bodies: list[bytes]) -> Callable[[], None]:
     return lambda: copy_all(encoded())
 
 
-def row(event: Event, cost: Charge, names: Names, *, received_us: int) -> bytes:
+def row(event: Event, cost: Charge, names: Names, group: int | None, *, received_us: int) -> bytes:
     packed = names.packed(event)
     assert packed is not None
     digest = rows.digest_of(event)
-    return rows.encode(event, digest, cost, packed, received_us=received_us, infra_nanousd=0, has_body=False)
+    return rows.encode(
+        event, digest, cost, packed, received_us=received_us, infra_nanousd=0, has_body=False, failure_group=group
+    )
 
 
 def copy_all(batches: Iterator[list[bytes]]) -> None:
