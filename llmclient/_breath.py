@@ -3,6 +3,10 @@
 A thread of the host's that comes back from waiting asks for the interpreter, and is given it after five milliseconds
 unless the one who works lets go. `time.sleep(0)` does not let go long enough for the other to wake up: it is taken back
 at once. A sleep of any length is at least the 50 microseconds by which Linux rounds up, and that is enough.
+
+Who computes keeps the interpreter for five milliseconds, whatever is asked for. So after a rest that long, as long is
+worked before the next one: between threads that compute the work gets its half, and not a tenth of a millisecond in
+five.
 """
 
 import time
@@ -13,24 +17,51 @@ T = TypeVar("T")
 
 STEP: Final = 0.0001  # seconds of work between two breaths
 REST: Final = 0.00005
+LATE: Final = 0.004  # seconds by which a rest is longer than it should be when somebody else computes
 
 _never: Final = float("inf")
 _due = _never
+_step = STEP
 
 
 def take() -> None:
     """Rests when it is time to; for the middle of longer work. Does nothing outside of `in_steps`."""
-    global _due  # noqa: PLW0603  # there is one sender per process
     if time.perf_counter() >= _due:
-        time.sleep(REST)
-        _due = time.perf_counter() + STEP
+        _rest(REST)
 
 
-def in_steps(work: Callable[[], T]) -> T:
-    """What `work` returns; while it is done, `take` is meant."""
-    global _due  # noqa: PLW0603  # as above
-    _due = time.perf_counter() + STEP
+def until(instant: float) -> None:
+    """Rests until then, on `time.perf_counter`; as `take` does when that is over. Nothing outside of `in_steps`."""
+    if _due == _never:
+        return
+    now = time.perf_counter()
+    if instant > now:
+        _rest(instant - now)
+    elif now >= _due:
+        _rest(REST)
+
+
+def stop() -> None:
+    """No more rests in the work under way: somebody waits for it."""
+    global _due  # noqa: PLW0603  # there is one sender per process
+    _due = _never
+
+
+def in_steps(work: Callable[[], T], step: float = STEP) -> T:
+    """What `work` returns; while it is done, `take` and `until` are meant, every `step` seconds."""
+    global _due, _step  # noqa: PLW0603  # as above
+    _step = step
+    _due = time.perf_counter() + step
     try:
         return work()
     finally:
         _due = _never
+
+
+def _rest(seconds: float) -> None:
+    global _due  # noqa: PLW0603  # as above
+    end = time.perf_counter() + seconds
+    time.sleep(seconds)
+    now = time.perf_counter()
+    late = now - end
+    _due = now + (_step if late < LATE else max(_step, late))

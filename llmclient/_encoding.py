@@ -18,9 +18,9 @@ from llmclient._score import Score
 from llmclient._waiting import Waiting
 
 SPREAD: Final = 0.25  # seconds over which what waits is encoded
-SHORTEST: Final = 0.001  # seconds from one event to the next, until more than MANY wait
+SHORTEST: Final = 0.002  # seconds from one event to the next: of calls made in a tight loop, most meet none
 LONGEST: Final = 0.005
-MANY: Final = 500
+MANY: Final = 1_000  # when more wait, the sender catches up, in steps that grow with their number
 
 
 class Encoding:
@@ -39,24 +39,28 @@ class Encoding:
         """Set by other threads: somebody waits for the events."""
 
     def some(self, most: int, *, restful: bool) -> None:
-        """Encodes the calls that wait, and of those no more than `most`; `restful` gives way to the host all the time.
-
-        Behind schedule it does not rest: who has to wait for the interpreter after every rest would never catch up.
-        """
+        """Encodes the calls that wait, and of those no more than `most`; `restful` gives way to the host all the time."""
         count = min(len(self._buffer), most)
         if not count:
             return
-        each = min(max(SPREAD / count, SHORTEST), LONGEST) if len(self._buffer) <= MANY else 0.0
+        if not restful or self.hurry:
+            self._row(count, 0.0)
+            return
+        waiting = len(self._buffer)
+        each = min(max(SPREAD / count, SHORTEST), LONGEST) if waiting <= MANY else 0.0
+        _breath.in_steps(lambda: self._row(count, each), _breath.STEP * max(waiting / MANY, 1.0))
+
+    def _row(self, count: int, each: float) -> None:
+        """So many calls, one every `each` seconds."""
         due = time.perf_counter()
         for _ in range(count):
-            rests = restful and not self.hurry and time.perf_counter() <= due + LONGEST
             with self._lock:
-                if self._over or not (_breath.in_steps(self._next) if rests else self._next()):
+                if self._over or not self._next():
                     return
             due += each
-            ahead = due - time.perf_counter()
-            if rests and ahead > 0:
-                time.sleep(ahead)
+            if self.hurry:
+                _breath.stop()
+            _breath.until(due)
 
     def rest_of_all(self, time_left: Callable[[], float]) -> int:
         """At the end of the process: encodes everything while there is time; returns how many calls are left over.
@@ -88,7 +92,9 @@ class Encoding:
         try:
             if slim and isinstance(call, Call):
                 call.capture = "off"
-            event = dumps(self._encode(call))
+            found = self._encode(call)
+            _breath.take()
+            event = dumps(found)
             if len(event) > LARGEST_EVENT:
                 call.strip_content()
                 event = dumps(self._encode(call))

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from llmclient import _breath
 from llmclient._call import Attempt, Call
 from llmclient._privacy._content import UNREAD, content_of, labels_of
 from llmclient._privacy._hashes import content_hash
@@ -31,6 +32,9 @@ class Names:
 def as_dict(call: Call, names: Names, *, sdk: str | None) -> dict[str, Any]:
     """The event of a finished call; what is not known is left out, and what is personal is removed."""
     said = _Said.of(call)
+    _breath.take()
+    hashes = _hashes(call, said)
+    _breath.take()
     event = {
         "id": str(call.id),
         "started_at": instant(call.started_ms),
@@ -62,7 +66,7 @@ def as_dict(call: Call, names: Names, *, sdk: str | None) -> dict[str, Any]:
         "limits": call.limits or None,
         "budget": call.budget,
         "quality": _quality(call),
-        "hashes": _hashes(call, said),
+        "hashes": hashes,
         "content": content_of(call.sent, said.blocks, call.capture, names.redactor, said.asked),
     }
     return {name: value for name, value in event.items() if value is not None}

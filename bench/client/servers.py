@@ -20,7 +20,7 @@ from typing import Any, Final
 from llmclient.testing import FakeAnthropic, Limits, reply
 
 ANSWER: Final = "A short answer of some thirty words. " * 5
-PLENTY: Final = 1_000_000_000  # a minute: limits are told and learned, and nobody ever waits
+PLENTY: Final = 100_000_000  # a minute, as large as is believed: limits are told and learned, and nobody ever waits
 STORED: Final = b'{"accepted": 1, "rejected": []}'
 
 

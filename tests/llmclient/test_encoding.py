@@ -47,7 +47,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-@pytest.mark.parametrize(("calls", "rest"), [(1, 0.005), (100, 0.0025), (250, 0.001), (500, 0.001)])
+@pytest.mark.parametrize(("calls", "rest"), [(1, 0.005), (100, 0.0025), (125, 0.002), (500, 0.002)])
 def test_what_waits_is_encoded_evenly(slept: list[float], calls: int, rest: float) -> None:
     bench = Bench()
     bench.put(calls)
@@ -56,11 +56,33 @@ def test_what_waits_is_encoded_evenly(slept: list[float], calls: int, rest: floa
     assert len(bench.waiting) == calls
 
 
-def test_more_than_five_hundred_are_not_rested_on(slept: list[float]) -> None:
+def test_more_than_a_thousand_are_not_rested_on(slept: list[float]) -> None:
     bench = Bench()
-    bench.put(501)
+    bench.put(1001)
     bench.encoding.some(500, restful=True)
-    assert (slept, len(bench.buffer)) == ([], 1)
+    assert (slept, len(bench.buffer)) == ([], 501)
+
+
+@pytest.mark.parametrize(("calls", "rests"), [(10, 10), (1_200, 5), (4_000, 2)])
+def test_the_more_wait_the_longer_are_the_steps(monkeypatch: pytest.MonkeyPatch, calls: int, rests: int) -> None:
+    now, slept = 0.0, list[float]()
+    bench = Bench()
+    bench.put(calls)
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        slept.append(seconds)
+
+    def encode(call: Call | Score) -> dict[str, Any]:
+        nonlocal now
+        now += 0.0001001
+        return bench.encode(call)
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    Encoding(bench.buffer, bench.waiting, encode, bench.lose).some(10, restful=True)
+    assert slept.count(_breath.REST) == rests
 
 
 def test_who_waits_for_the_events_is_not_kept_waiting(slept: list[float]) -> None:
@@ -106,6 +128,29 @@ def test_a_step_of_a_long_event_is_a_tenth_of_a_millisecond(monkeypatch: pytest.
     assert rests == [_breath.REST] * 3  # after 0.12, 0.24 and 0.36 ms
     work()
     assert len(rests) == 3
+
+
+def test_between_threads_that_compute_the_sender_works_as_long_as_it_had_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, rests = 0.0, list[float]()
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        rests.append(now)
+        now += seconds + 0.005  # the interpreter was somebody else's
+
+    def work() -> None:
+        nonlocal now
+        for _ in range(120):
+            now += 0.0001001
+            _breath.take()
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    _breath.in_steps(work)
+    # After 1, 51 and 101 tenths of a millisecond of work.
+    assert rests == pytest.approx([0.0001001, 0.01015515, 0.0202102], abs=0.000001)
 
 
 def test_when_there_is_hardly_any_room_events_come_without_content() -> None:
