@@ -1,7 +1,6 @@
 """What a call is for: labels that travel with the flow of control, through threads' own contexts and asyncio tasks."""
 
 import inspect
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
@@ -26,7 +25,7 @@ class Calls:
     """The calls made in a context. Its single values are those of the last call, None before there is one."""
 
     def __init__(self) -> None:
-        self._calls: deque[Call] = deque(maxlen=REMEMBERED)
+        self._calls: list[Call] = []  # most contexts have one call: a deque would take half a kilobyte for it
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -56,6 +55,8 @@ class Calls:
 
     def add(self, call: Call) -> None:
         self._calls.append(call)
+        if len(self._calls) > REMEMBERED:
+            del self._calls[0]
 
 
 class Scope(NamedTuple):

@@ -39,7 +39,7 @@ class Encoding:
         """Set by other threads: somebody waits for the events."""
 
     def some(self, most: int, *, restful: bool) -> None:
-        """Encodes the calls that wait, and of those no more than `most`; `restful` gives way to the host all the time."""
+        """Encodes the calls that wait, no more than `most` of them; `restful` gives way to the host all the time."""
         count = min(len(self._buffer), most)
         if not count:
             return

@@ -3,13 +3,14 @@
 The cores are pure and know no threads; here each group has one lock, held for microseconds and never across I/O.
 """
 
+import math
 import os
 import random
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from llmclient import _config, _telling
+from llmclient import _config, _limits, _telling
 from llmclient._admission import Admission, Admitted, Refused, Ticket, Want
 from llmclient._breaker import CircuitBreaker, Permit, Refusal, Transition, cooldown_of, result_of
 from llmclient._errors import Category
@@ -22,6 +23,7 @@ from llmclient._retries import Retries, RetryBudget
 from llmclient._shared import Shared
 
 REFUSED: Final = frozenset({"rate_limit", "ramp_limit", "overloaded"})
+LEARNED: Final = 0.02  # seconds for which what an answer said will do, while there is plenty
 MOST_GROUPS: Final = 64  # model names come from the application; what is beyond shares one group
 OTHERS: Final = "(other)"
 
@@ -36,6 +38,7 @@ class Group:
         self._breaker = None if rules is None else CircuitBreaker(rules, told=lambda change: told(name, change))
         self._admission = None if limits is None else Admission(limits, chance=random.random)
         self._share = 1.0 if limits is None else limits.share
+        self._learned_at = -math.inf
         self._retry_budget = RetryBudget(policy.retry.budget)
 
     def pay_retry(self, retries: Retries, *facts: Any, **more: Any) -> float | None:
@@ -121,9 +124,13 @@ class Group:
     def learn(
         self, headers: Mapping[str, str], limits: Mapping[str, int], *, unix_now: float, now: float, sent_at: float
     ) -> None:
-        """What an answer says about the limits, and those of them that were read already."""
-        if self._admission is not None:
+        """What an answer says about the limits, and those of them that were read already.
+
+        While more than half of each is left, one answer in 20 ms says enough: nobody uses up the other half so fast.
+        """
+        if self._admission is not None and not (now - self._learned_at < LEARNED and _limits.are_plenty(limits)):
             with self._lock.held:
+                self._learned_at = now
                 self._admission.learn(headers, received_at_unix=unix_now, now=now, sent_at=sent_at, said=limits)
 
     def refused(self, category: Category, retry_after: float | None, headers: Mapping[str, str], now: float) -> None:

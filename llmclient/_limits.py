@@ -25,6 +25,17 @@ def snapshot(headers: Mapping[str, str]) -> dict[str, int]:
     return found
 
 
+_PAIRS: Final = tuple((f"{what}_limit", f"{what}_remaining") for what in ("requests", "input", "output"))
+
+
+def are_plenty(limits: Mapping[str, int]) -> bool:
+    """Whether more than half of every limit is left."""
+    for limit, left in _PAIRS:  # noqa: SIM110  # a generator would cost more than all the looking
+        if limits.get(left, 0) * 2 <= limits.get(limit, 0):
+            return False
+    return True
+
+
 # Limits are the same in every answer, and what is left of them often is.
 @lru_cache(maxsize=1_024)
 def _whole(value: str) -> int | None:
