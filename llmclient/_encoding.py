@@ -73,6 +73,7 @@ class Encoding:
             return len(self._buffer)
         try:
             self._over = True
+            _breath.stop()
             while len(self._buffer) and time_left() > 0:
                 self._next(slim=time_left() < enough)
         finally:

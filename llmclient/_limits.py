@@ -11,6 +11,7 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 
 _HEADERS: Final = tuple(HEADERS.items())
+_PAIRS: Final = tuple((f"{what}_limit", f"{what}_remaining") for what in ("requests", "input", "output"))
 
 DIGITS: Final = 9  # more than any limit has, less than the wire takes
 
@@ -23,9 +24,6 @@ def snapshot(headers: Mapping[str, str]) -> dict[str, int]:
         if value is not None and (whole := _whole(value)) is not None:
             found[name] = whole
     return found
-
-
-_PAIRS: Final = tuple((f"{what}_limit", f"{what}_remaining") for what in ("requests", "input", "output"))
 
 
 def are_plenty(limits: Mapping[str, int]) -> bool:

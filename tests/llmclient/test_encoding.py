@@ -95,6 +95,19 @@ def test_who_waits_for_the_events_is_not_kept_waiting(slept: list[float]) -> Non
     assert (slept, len(bench.waiting)) == ([], 6)
 
 
+def test_who_begins_to_wait_is_not_kept_waiting_either(slept: list[float]) -> None:
+    bench = Bench()
+    bench.put(4)
+
+    def encode(call: Call | Score) -> dict[str, Any]:
+        bench.encoding.hurry = len(bench.waiting) == 1  # while the second is encoded
+        return bench.encode(call)
+
+    bench.encoding = Encoding(bench.buffer, bench.waiting, encode, bench.lose)
+    bench.encoding.some(500, restful=True)
+    assert (slept, len(bench.waiting)) == ([0.005], 4)
+
+
 def test_behind_schedule_there_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     now, rests = 0.0, 0
 
