@@ -10,8 +10,17 @@ from llmclient import _usage
 AT_THE_END: Final = ("stop_reason", "stop_sequence", "stop_details")
 # Usage that `message_delta` does not repeat.
 ONLY_AT_THE_START: Final = frozenset({"cache_creation", "service_tier", "inference_geo", "speed"})
+INPUT: Final = "partial_json"  # of a tool, as the text of its JSON
 # The parts of a block that come in pieces, by the type of the delta.
-PIECES: Final[Mapping[str, str]] = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
+PIECES: Final[Mapping[str, str]] = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+    "input_json_delta": INPUT,
+}
+
+Parts = dict[str, list[str]]
+"""The pieces of a block that have come, by what they are a part of: joined once, for a long text has thousands."""
 
 
 def events_of(message: Mapping[str, Any], *, pieces: int = 1) -> bytes:
@@ -30,7 +39,7 @@ def message_of(stream: bytes) -> dict[str, Any] | None:
 def assembled(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The message some events carry; None when they are not all of one."""
     message: dict[str, Any] | None = None
-    parts: dict[int, list[str]] = {}  # of the input of a tool, by block
+    parts: dict[int, Parts] = {}  # of the blocks that have not ended
     try:
         for event in events:
             kind = event.get("type")
@@ -39,6 +48,9 @@ def assembled(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
             elif kind == "error":
                 return None
             elif message is not None and kind == "message_stop":
+                for index, unended in parts.items():
+                    unended.pop(INPUT, None)  # cut off, it is no JSON
+                    _end(message["content"][index], unended)
                 return message
             elif message is not None:
                 _add(message, event, parts)
@@ -99,15 +111,14 @@ def _cut(text: str, pieces: int) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-def _add(message: dict[str, Any], event: Mapping[str, Any], parts: dict[int, list[str]]) -> None:
+def _add(message: dict[str, Any], event: Mapping[str, Any], parts: dict[int, Parts]) -> None:
     kind, content = event.get("type"), message["content"]
     if kind == "content_block_start":
         content.append(dict(event["content_block"]))
     elif kind == "content_block_delta":
-        _grow(content[event["index"]], event["delta"], parts.setdefault(event["index"], []))
+        _grow(content[event["index"]], event["delta"], parts.setdefault(event["index"], {}))
     elif kind == "content_block_stop":
-        if joined := "".join(parts.pop(event["index"], ())):
-            content[event["index"]]["input"] = json.loads(joined)
+        _end(content[event["index"]], parts.pop(event["index"], {}))
     elif kind == "message_delta":
         message.update({name: value for name, value in event["delta"].items() if value is not None})
         message["usage"] = _usage.merge(message.get("usage") or {}, event.get("usage") or {})
@@ -115,17 +126,24 @@ def _add(message: dict[str, Any], event: Mapping[str, Any], parts: dict[int, lis
             message["context_management"] = event["context_management"]
 
 
-def _grow(block: dict[str, Any], delta: Mapping[str, Any], parts: list[str]) -> None:
+def _grow(block: dict[str, Any], delta: Mapping[str, Any], parts: Parts) -> None:
     kind = delta["type"]
     if kind in PIECES:
         field = PIECES[kind]
-        block[field] = f"{block.get(field) or ''}{delta[field]}"
-    elif kind == "input_json_delta":
-        parts.append(delta["partial_json"])
+        parts.setdefault(field, []).append(delta[field])
     elif kind == "citations_delta":
         block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
     else:  # of a kind not known here: it carries fields of the block, whole
         block.update({name: value for name, value in delta.items() if name != "type"})
+
+
+def _end(block: dict[str, Any], parts: Parts) -> None:
+    for field, pieces in parts.items():
+        joined = "".join(pieces)
+        if field != INPUT:
+            block[field] = f"{block.get(field) or ''}{joined}"
+        elif joined:
+            block["input"] = json.loads(joined)
 
 
 def _encode(event: Mapping[str, Any]) -> bytes:

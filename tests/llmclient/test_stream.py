@@ -68,6 +68,22 @@ def test_deltas_of_a_kind_not_known_here_bring_fields_of_the_block() -> None:
     assert _stream.message_of(_stream.events_of({**found, "type": "message"})) is not None
 
 
+def test_of_a_block_nobody_ended_the_text_counts_and_an_input_that_was_cut_off_does_not() -> None:
+    tool = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"type": "message", "content": [], "usage": {}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "a"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "b"}},
+        {"type": "content_block_start", "index": 1, "content_block": tool},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": '{"x'}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "c"}},
+        {"type": "message_stop"},
+    ]
+    found = _stream.assembled(events)
+    assert found is not None
+    assert found["content"] == [{"type": "text", "text": "abc"}, tool]
+
+
 def received(fake: FakeAnthropic, *, stream: bool) -> bytes:
     body = {**ASK, "stream": stream}
     return httpx2.post(f"{fake.url}/v1/messages", json=body, headers={"authorization": "Bearer x"}).content
