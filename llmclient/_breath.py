@@ -1,12 +1,12 @@
-"""The interpreter is the host's: whoever works long in the background gives it back every tenth of a millisecond.
+"""The interpreter is the host's: whoever works long in the background gives it back every half millisecond.
 
 A thread of the host's that comes back from waiting asks for the interpreter, and is given it after five milliseconds
 unless the one who works lets go. `time.sleep(0)` does not let go long enough for the other to wake up: it is taken back
-at once. A sleep of any length is at least the 50 microseconds by which Linux rounds up, and that is enough.
+at once. A sleep of any length is at least the 50 microseconds by which Linux rounds up, and that is enough. Shorter
+steps do more harm: who comes back from a rest waits for the host's next wait, and so meets it once for every step.
 
 Who computes keeps the interpreter for five milliseconds, whatever is asked for. So after a rest that long, as long is
-worked before the next one: between threads that compute the work gets its half, and not a tenth of a millisecond in
-five.
+worked before the next one: between threads that compute the work gets its half, and not a tenth.
 """
 
 import time
@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-STEP: Final = 0.0001  # seconds of work between two breaths
+STEP: Final = 0.0005  # seconds of work between two breaths
 REST: Final = 0.00005
 LATE: Final = 0.004  # seconds by which a rest is longer than it should be when somebody else computes
 

@@ -18,7 +18,7 @@ from llmclient._score import Score
 from llmclient._waiting import Waiting
 
 SPREAD: Final = 0.25  # seconds over which what waits is encoded
-SHORTEST: Final = 0.002  # seconds from one event to the next: of calls made in a tight loop, most meet none
+SHORTEST: Final = 0.004  # seconds from one event to the next: of calls made in a tight loop, most meet none
 LONGEST: Final = 0.005
 MANY: Final = 1_000  # when more wait, the sender catches up, in steps that grow with their number
 
