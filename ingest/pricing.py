@@ -59,9 +59,6 @@ class Rate:
         factors = _factors(self.batch_multiplier, self.fast_multiplier, self.us_multiplier)
         object.__setattr__(self, "_factors", factors)
 
-    def applies_at(self, at: datetime) -> bool:
-        return self.effective_from <= at and (self.effective_until is None or at < self.effective_until)
-
     def exact(self, usage: Usage) -> tuple[int, int] | None:
         """The cost before rounding as (numerator, denominator) nano-dollars; None: fast without a fast price."""
         columns = self.short
@@ -145,8 +142,7 @@ class PriceBook:
 
         For budgets: a call whose price is unknown must not slip under a limit as if it were free.
         """
-        known = [rate for rates in self._rates.values() for rate in rates if rate.applies_at(at)]
-        family = _family(model)
+        known, family = self.rates_at(at), _family(model)
         kin = [rate for rate in known if _family(rate.model) == family]
         return max(kin or known, key=_dearness, default=None)
 
@@ -181,6 +177,7 @@ def _family(model: str) -> str:
     return next((word for word in model.split("-")[1:] if word.isalpha()), "")
 
 
-def _dearness(rate: Rate) -> tuple[int, int]:
-    columns = rate.long or rate.short
-    return max(columns.output, rate.short.output), max(columns.input, rate.short.input)
+def _dearness(rate: Rate) -> tuple[int, ...]:
+    """What it asks at most for each kind of token, output first; the cache decides between those alike in the rest."""
+    most = Columns(*map(max, rate.short, rate.long or rate.short))
+    return most.output, most.input, most.cache_write_1h, most.cache_write_5m, most.cache_read

@@ -32,9 +32,6 @@ class Rate(NamedTuple):
     us: Ratio
     search: int
 
-    def applies_at(self, at: float) -> bool:
-        return self.since <= at and (self.until is None or at < self.until)
-
     def exact(self, part: Part) -> Ratio | None:
         """The cost before rounding, as a ratio of nano-dollars; None: fast without a fast price."""
         counts = part.counts
@@ -130,7 +127,7 @@ class PriceBook:
 
     def _kin(self, model: str, at: float) -> list[Rate]:
         """The prices of the model's family at that time; of all models when there are none."""
-        now = [rate for rate in self._all if rate.applies_at(at)] or self._all
+        now = [rate for rate in self._all if self.rate_at(rate.model, at) is rate] or self._all
         family = family_of(model)
         return [rate for rate in now if family_of(rate.model) == family] or now
 

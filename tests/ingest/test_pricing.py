@@ -361,6 +361,17 @@ def test_the_dearest_price_was_the_long_one_while_there_was_one() -> None:
     assert found.model == "claude-opus-4-6"
     # 300,000 × 10,000
     assert found.cost(Usage(input_tokens=300_000)) == 3_000_000_000
+    # 300,000 × 5,000: the block with long prices has a successor, though no end of its own.
+    now = BOOK.dearest("claude-opus-9", NOON)
+    assert now is not None
+    assert now.cost(Usage(input_tokens=300_000)) == 1_500_000_000
+
+
+def test_of_models_that_cost_the_same_but_for_the_cache_the_dearest_is_the_one_with_the_dearest_cache() -> None:
+    # Fable 5 and 5.1 differ in what is read from the cache: 1 $ and 0.25 $.
+    found = BOOK.dearest("claude-fable-7", NOON)
+    assert found is not None
+    assert found.cost(Usage(cache_read_tokens=1_000_000)) == 1_000_000_000
 
 
 # --- against an independent oracle ------------------------------------------------------------------------------------

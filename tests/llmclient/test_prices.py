@@ -213,6 +213,8 @@ def test_what_has_no_price_is_charged_as_the_dearest_of_its_family() -> None:
     assert _prices.charge(used, "claude-sonnet-9", NOON) == 4_500_000
     assert _prices.charge(used, "claude-sonnet-5-5", NOON) == 3_000_000
     assert _prices.charge({"input_tokens": "many"}, "claude-sonnet-5-5", NOON) is None
+    # 300,000 × 3,000: the long prices of Sonnet 4.5 and 4.6 have ended.
+    assert _prices.charge({"input_tokens": 300_000}, "claude-sonnet-9", NOON) == 900_000_000
 
 
 @settings(max_examples=300, deadline=None)
