@@ -46,6 +46,11 @@ class Told:
         return self.numbers + self.words.total()
 
     @property
+    def ranked(self) -> list[tuple[str, int]]:
+        """Return the words with their counts, those told most often first, equal ones by the alphabet."""
+        return sorted(self.words.items(), key=lambda told: (-told[1], told[0]))
+
+    @property
     def mean(self) -> Decimal | None:
         """Return the mean of the numbers, rounded once; None when all are words."""
         return _EXACT.divide(self.total, self.numbers) if self.numbers else None

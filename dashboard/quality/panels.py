@@ -256,9 +256,7 @@ def mean(told: Told) -> str:
 def words(told: Told) -> str:
     """Return the words told most often, with the share of each among the words."""
     total = told.words.total()
-    return ", ".join(
-        f"{word} {units.ratio(Decimal(number) / total)}" for word, number in told.words.most_common(SHOWN_WORDS)
-    )
+    return ", ".join(f"{word} {units.ratio(Decimal(number) / total)}" for word, number in told.ranked[:SHOWN_WORDS])
 
 
 def said(told: Told) -> str:
@@ -271,7 +269,7 @@ def _lines(name: str, told: Told, found: Scores) -> list[tuple[object, ...]]:
     lines: list[tuple[object, ...]] = []
     if told.numbers:
         lines.append((name, "", told.numbers, told.mean, before.numbers, before.mean))
-    lines += [(name, word, number, None, before.words[word], None) for word, number in told.words.most_common()]
+    lines += [(name, word, number, None, before.words[word], None) for word, number in told.ranked]
     return lines
 
 

@@ -214,6 +214,21 @@ def test_the_score_told_most_is_drawn_at_the_times_of_its_calls(
     )
 
 
+def test_words_told_equally_often_stand_in_the_order_of_the_alphabet(
+    viewer: Client, answers: list[Event], project: Project, now: datetime
+) -> None:
+    for n, word in enumerate(("rude", "odd", "kind", "odd", "rude")):
+        score(project, answers[n], "tone", word, now)
+    assert [(row["Word"], row["Told"]) for row in rows(viewer, "scores")] == [
+        ("odd", "2"),
+        ("rude", "2"),
+        ("kind", "1"),
+    ]
+    assert takeaway(text(viewer), "scores") == (
+        f"tone: odd 40.0{SPACE}%, rude 40.0{SPACE}%, kind 20.0{SPACE}%, told 5 times."
+    )
+
+
 def test_without_numbers_no_score_is_drawn(
     viewer: Client, answers: list[Event], project: Project, now: datetime
 ) -> None:
