@@ -103,6 +103,16 @@ def test_calls_without_a_price_are_counted_beside_the_sum(project: Project) -> N
     assert (measured[chat.pk].spent_nanousd, measured[chat.pk].unpriced) == (0, 3)
 
 
+def test_a_month_that_goes_on_for_days_is_measured_for_a_feature_with_calls_of_unknown_cost(project: Project) -> None:
+    calls(project, 2, feature="chat")
+    calls(project, 3, model="claude-haiku-9", model_requested="claude-haiku-9", feature="chat")
+    roll_up()
+    measured = status(budget(project, period="month", feature="chat"), NOW)
+    assert (measured.spent_nanousd, measured.unpriced) == (2 * CALL, 3)
+    # 300 tokens in and 60 out at the price of Haiku 4.5.
+    assert measured.estimated_nanousd == 300 * 1_000 + 60 * 5_000
+
+
 def test_a_sum_says_how_complete_it_is(project: Project) -> None:
     calls(project, 2, at=NOW - timedelta(minutes=1))
     measured = status(budget(project), NOW)

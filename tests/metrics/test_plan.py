@@ -183,5 +183,16 @@ def test_calls_of_more_than_two_days_are_not_read_one_by_one() -> None:
     assert asked(Window.last(30 * DAY, NOW), {"user_id": "ada"}, step=MINUTE)
 
 
+def test_time_that_is_still_to_come_is_not_counted_as_read_call_by_call() -> None:
+    month = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+    assert [table for table, _, _ in asked(month, {"feature": 5, "model": 3})] == [
+        "cube_day",
+        "cube_hour",
+        "request_log",
+    ]
+    with pytest.raises(WindowTooWideError, match="at most 2 days"):
+        asked(Window(NOW - 2 * DAY - MINUTE, NOW + 30 * DAY), {"feature": 5, "model": 3}, step=MINUTE)
+
+
 def test_no_time_is_read_from_nowhere() -> None:
     assert asked(Window(NOW, NOW)) == []
