@@ -108,8 +108,7 @@ class CoursePanel:
             columns[look.query.compared_with] = before
         if band is not None:
             columns |= {"lowest of the weeks": band[0], "highest of the weeks": band[1]}
-        whole = {name: one for name, one in columns.items() if len(one.values) == len(now.values)}
-        return timetable(list(whole.values()), list(whole), measure.of.unit)
+        return timetable(_as_long(list(columns.values())), list(columns), measure.of.unit)
 
 
 def _figure(look: Look, drawn: Sequence[Line], band: tuple[Series, Series] | None, measure: Measure) -> Figure:
@@ -118,6 +117,13 @@ def _figure(look: Look, drawn: Sequence[Line], band: tuple[Series, Series] | Non
         return charts.lines(drawn, measure.of.unit, open_from)
     low, high = (Line(_BAND_NAME, side, theme.REST, quiet=True) for side in band)
     return charts.lines(drawn, measure.of.unit, open_from, (low, high))
+
+
+def _as_long(columns: Sequence[Series]) -> list[Series]:
+    """Lay all under the hours of the longest: the comparison has some that are still to come in the range."""
+    first, most = columns[0], max(len(one.values) for one in columns)
+    starts = tuple(first.starts[0] + place * first.step for place in range(most)) if first.starts else ()
+    return [replace(one, starts=starts, values=(*one.values, *[None] * (most - len(one.values)))) for one in columns]
 
 
 _BAND_NAME: Final = f"last {PART_WEEKS} weeks, lowest to highest"

@@ -165,6 +165,19 @@ def test_the_movers_have_both_sides_their_share_and_a_verdict(viewer: Client, we
     assert re.search(r'<th scope="row"><a href="\?project=helpdesk&amp;[^"]*feature=docs">docs</a></th>', page)
 
 
+def test_a_range_that_goes_on_has_the_hours_of_the_comparison_that_are_still_to_come(
+    viewer: Client, weeks: Project, top: datetime
+) -> None:
+    # Of the twelve hours the last three are still to come.
+    where = f"/compare/course.csv?from={top - 6 * HOUR:%Y-%m-%dT%H:%M:%SZ}&to={top + 6 * HOUR:%Y-%m-%dT%H:%M:%SZ}"
+    found = rows(viewer, f"{where}&metric=requests")
+    assert len(found) == 12
+    assert sum(int(row["this range"] or 0) for row in found) == 100
+    assert sum(int(row["last week"]) for row in found) == 60
+    assert [row["this range"] for row in found[9:]] == ["", "", ""]
+    assert [row["last week"] for row in found[9:]] == ["0", "0", "0"]
+
+
 def test_the_course_lays_the_hours_side_by_side(viewer: Client, weeks: Project, top: datetime) -> None:
     found = rows(viewer, address(top, "&metric=requests", "course.csv"))
     assert [row["this range"] for row in found] == ["17", "17", "16", "17", "17", "16"]
