@@ -23,6 +23,12 @@ STORAGE = (
 )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that only read a world come last: nobody else sees it, and it is made once."""
+    items.sort(key=lambda item: "built" in getattr(item, "fixturenames", ()))
+
+
 def missing(service: str) -> None:
     """A service that is not there is told, and in CI it is a failure."""
     if os.environ.get("CI"):

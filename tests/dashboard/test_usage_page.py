@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from html import unescape
-from itertools import product
 from typing import Any
 
 import brotli  # type: ignore[import-untyped]
@@ -19,8 +18,6 @@ from dashboard.pages.usage import USAGE
 from dashboard.query import GROUPS, DashboardQuery
 from dashboard.search import search
 from dashboard.usage import drill
-from metrics.slices import Slice
-from metrics.windows import Window
 from projects.models import Project
 from tests import factories
 from tests.dashboard import reading
@@ -28,7 +25,6 @@ from tests.dashboard.conftest import count
 from tests.dashboard.reading import rows, section, takeaway
 from tests.dashboard.test_number_of_queries import MOST
 from tests.dashboard.test_number_of_queries import asked as questions_asked
-from tests.metrics import oracle, world
 
 pytestmark = pytest.mark.django_db
 
@@ -412,46 +408,6 @@ def test_a_row_leads_to_the_next_question_and_the_last_one_to_the_log(
     project: Project, now: datetime, address: str, href: str
 ) -> None:
     assert drill.href(asked(project, now, address), "x") == href
-
-
-ORACLE_OF = {
-    "Spend": "spend",
-    "Unpriced": "unpriced",
-    "Requests": "requests",
-    "Cost per request": "cost_per_request",
-    "Cost per answer": "cost_per_success",
-    "Fully loaded cost": "fully_loaded_cost",
-    "Input tokens": "input_tokens",
-    "Output tokens": "output_tokens",
-    "Cache write tokens": "cache_write_tokens",
-    "Cache read tokens": "cache_read_tokens",
-    "Cache hit rate": "cache_hit_rate",
-    "Latency p95": "latency_p95",
-    "Error rate": "error_rate",
-}
-
-
-def test_every_figure_of_every_cut_agrees_with_plain_python_over_the_calls(viewer: Client) -> None:
-    """Two projects with calls of all kinds in two environments, stored late and twice, over four days."""
-    owners = world.projects()
-    made = world.calls(owners)
-    world.live_through(made)
-    asked_for = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 22, 10, tzinfo=UTC))
-    for owner, group in product(owners, drill.DIMENSIONS):
-        of = f"project={owner.slug}&from=2026-11-18T00:00Z&to=2026-11-22T10:00Z&cmp=off&g={group}"
-        document = viewer.get(f"/usage/parts.json?{of}").json()
-        calls = oracle.pick(made, asked_for, Slice(owner.pk))
-        named = {getattr(call, drill.DIMENSIONS[group]) or "(none)" for call in calls}
-        if group in ("user", "env"):
-            named.discard("(none)")
-        assert {row[0] for row in document["rows"]} == named
-        columns = [column["label"] for column in document["columns"]][1:]
-        assert columns == [label for label in ORACLE_OF if group != "user" or label != "Latency p95"]
-        for name, *row in document["rows"]:
-            own = oracle.pick(made, asked_for, Slice(owner.pk, **{drill.DIMENSIONS[group]: name}))
-            for label, value in zip(columns, row, strict=True):
-                expected, _ = oracle.measure(ORACLE_OF[label], own)
-                assert value == (str(expected) if isinstance(expected, Decimal) else expected), (group, name, label)
 
 
 def test_every_cut_answers_for_every_range(viewer: Client, bill: Project) -> None:

@@ -23,12 +23,6 @@ class World:
     writing: Project
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that only read come last: nobody else sees the world, and it is made once."""
-    items.sort(key=lambda item: "built" in getattr(item, "fixturenames", ()))
-
-
 @pytest.fixture(scope="session")
 def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
     """Taken back in the end: everything happens in one transaction of its own."""

@@ -50,6 +50,14 @@ class Call:
     repairs: int | None = None
     is_billed: bool = False
     """The client knows what it used: it sends the counts, also of a call that ended without an answer."""
+    asked: str = ""
+    """The model that was asked for, where another one answered."""
+    message: str = ""
+    """What the provider, or the client, said of a failure."""
+    tried: tuple[str, ...] = ()
+    """How the first attempts ended, by category; those after them ended as the call did."""
+    headers: tuple[int, ...] = ()
+    """Limit and remainder of requests, input and output tokens, as the headers of the answer told them."""
 
     @property
     def cost(self) -> int | None:

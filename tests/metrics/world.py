@@ -35,6 +35,17 @@ FAILURES = (
 )
 
 
+STATUSES = {
+    "overloaded": 529,
+    "rate_limit": 429,
+    "ramp_limit": 429,
+    "spend_limit": 429,
+    "server_error": 500,
+    **dict.fromkeys(("stream_interrupted", "invalid_output", "refusal"), 200),
+}
+HEADERS = tuple(f"{limiter}_{what}" for limiter in ("requests", "input", "output") for what in ("limit", "remaining"))
+
+
 # Who may have answered: the model asked for or the client's cache; a stand-in.
 SOURCES = {
     "ok": ("api", "api", "api", "cache"),
@@ -50,13 +61,17 @@ def projects() -> list[Project]:
     ]
 
 
-def calls(owners: Sequence[Project], seed: int = 7) -> list[Call]:
+Eras = Sequence[tuple[Window, int]]
+"""How many calls are made in which time."""
+
+
+def calls(owners: Sequence[Project], seed: int = 7, eras: Eras = ERAS) -> list[Call]:
     """The same calls for the same seed, in no order of time."""
     dice = random.Random(seed)
     made = [
         _call(dice, owner, window.start + timedelta(milliseconds=dice.randrange(int(window.seconds * 1000))))
         for owner in owners
-        for window, count in ERAS
+        for window, count in eras
         for _ in range(count)
     ]
     dice.shuffle(made)
@@ -110,7 +125,7 @@ def _call(dice: random.Random, owner: Project, at: datetime) -> Call:
 
 def wire(call: Call) -> dict[str, Any]:
     """The call as its client would send it."""
-    status = {"overloaded": 529, "rate_limit": 429, "stream_interrupted": 200}.get(call.error)
+    status = STATUSES.get(call.error)
     names = ("input_tokens", "output_tokens", "cache_read_input_tokens")
     usage: dict[str, Any] = dict(zip(names, call.tokens, strict=False))
     usage["cache_creation_input_tokens"] = call.tokens[3] + call.tokens[4]
@@ -118,6 +133,9 @@ def wire(call: Call) -> dict[str, Any]:
     attempt: dict[str, Any] = {"duration_ms": 10, "status": 200 if call.is_answered else status}
     if call.key:
         attempt["key_alias"] = call.key
+    attempts = [{"n": n, **attempt} for n in range(1, call.attempts + 1)]
+    for made, category in zip(attempts, call.tried, strict=False):
+        made.update(category=category, status=STATUSES.get(category))
     return factories.event(
         call.at,
         id=call.id,
@@ -125,12 +143,13 @@ def wire(call: Call) -> dict[str, Any]:
         prompt_type=call.prompt_type,
         prompt_version=call.prompt_version,
         model=call.model,
-        model_requested=call.model,
+        model_requested=call.asked or call.model,
         user_id=call.user_id or None,
         outcome=call.outcome,
-        error={"category": call.error, "status": status} if call.error else None,
+        error={"category": call.error, "status": status, "message": call.message} if call.error else None,
         stop_reason=call.stop_reason or None,
-        attempts=[{"n": n, **attempt} for n in range(1, call.attempts + 1)],
+        attempts=attempts,
+        limits=dict(zip(HEADERS, call.headers, strict=True)) if call.headers else None,
         duration_ms=call.duration_ms,
         ttft_ms=call.ttft_ms,
         queue_ms=call.queue_ms,
