@@ -51,7 +51,7 @@ def subject(query: DashboardQuery) -> str:
     """Return the range in words, as a sentence begins."""
     if query.is_live and query.frm == TODAY:
         return "Today"
-    return f"The last {PRESETS[query.preset]}" if query.preset else "This range"
+    return f"The last {PRESETS[query.preset].removeprefix('1 ')}" if query.preset else "This range"
 
 
 def against(query: DashboardQuery) -> str:

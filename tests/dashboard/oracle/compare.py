@@ -491,7 +491,7 @@ def _signed(amount: int, unit: Unit) -> str:
 def _statement(found: Comparison) -> str:
     asked, unit = found.scene.asked, found.of.unit
     here, there = value(found.measure, found.now), value(found.measure, found.before)
-    spans = {"from=now-1h": "The last 1 hour", "from=now-6h": "The last 6 hours", "from=now-7d": "The last 7 days"}
+    spans = {"from=now-1h": "The last hour", "from=now-6h": "The last 6 hours", "from=now-7d": "The last 7 days"}
     who = next((words for written, words in spans.items() if written in asked.address), "The last 24 hours")
     who = who if asked.is_live else "This range"
     when, written = "In this range" if who == "This range" else who, units.number(here, unit)
