@@ -232,7 +232,8 @@ class _Known:
             prompt_version=_name(self.versions, found.prompt_version),
             state="new" if first is None else "ongoing" if last >= self.loud_from else "quiet",
             count=found.calls,
-            users=None if used is None else used.users,
+            # The newest calls may not be rolled up yet: of those that are counted there are no more users than calls.
+            users=None if used is None else min(used.users, found.calls),
             has_more_users=self.is_cut or used is None or used.calls == MOST_USED,
             first=found.first_at if first is None else first,
             last=last,

@@ -51,7 +51,10 @@ def parts(options: Sequence[str]) -> list[Part]:
         Part("lint", ("make", "--no-print-directory", "lint")),
     ]
     # The storage tests run twice: on the embedded PostgreSQL and, where one is at hand, on the system's.
-    if url := system_postgres.find():
+    url = system_postgres.find()
+    if not url and os.environ.get("CI"):
+        raise SystemExit("No PostgreSQL of the system is running, and in CI nothing is skipped")
+    if url:
         of_storage = Part("storage on the system's PostgreSQL", (*PYTEST, *options, "-m", "storage and not long"))
         made.insert(4, Part(of_storage.name, of_storage.command, {"DATABASE_URL": url}))
     return made

@@ -261,3 +261,15 @@ def test_a_group_is_known_by_its_number(owner: Project) -> None:
     settle()
     (group,) = ask(owner, WEEK).groups
     assert group.number == FailureGroup.objects.get(project=owner).pk
+
+
+def test_while_the_newest_calls_wait_to_be_rolled_up_a_group_has_no_more_users_than_calls(owner: Project) -> None:
+    factories.stored(owner, failed(NOW - 3 * HOUR, user_id="user-0"), now=NOW)
+    settle()
+    late = [failed(NOW - 2 * HOUR - n * MINUTE, user_id=f"user-{n}") for n in range(1, 6)]
+    factories.stored(owner, *late, now=NOW)
+    (group,) = ask(owner, Window(NOW - 4 * HOUR, NOW)).groups
+    assert (group.count, group.users) == (1, 1)
+    settle()
+    (group,) = ask(owner, Window(NOW - 4 * HOUR, NOW)).groups
+    assert (group.count, group.users) == (6, 6)
